@@ -1,0 +1,1 @@
+//! Labelled synthetic logs in true wire formats.

@@ -1,0 +1,2 @@
+//! What the program `dfp` is made of.
+pub mod generate;

@@ -1,0 +1,2 @@
+//! The program `dfp`.
+fn main() {}
