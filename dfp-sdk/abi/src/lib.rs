@@ -1,1 +1,5 @@
-//! Being built.
+//! The C border between dfp hosts and plugins.
+
+mod linked;
+
+pub use linked::LinkedSource;
