@@ -1,0 +1,209 @@
+//! Opening a store.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use redb::{
+    Builder, ConcurrencyMode, Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase,
+    StorageError, TableError,
+};
+
+use crate::error::{Doing, Error, Result, guarded};
+use crate::publication::Publication;
+use crate::snapshot::Snapshot;
+use crate::tables::{FORMAT, META, META_FORMAT};
+
+/// The database's file in the store's directory.
+pub const FILE: &str = "dfp.redb";
+
+/// Memory that the database may keep pages in, unless told otherwise: 64 MiB.
+pub const CACHE_BYTES: usize = 64 << 20;
+
+/// Histories and models of any number of sources in one file.
+///
+/// Share one `Store` between all threads: any number of [`Snapshot`]s may be read while one [`Publication`] is
+/// written. One process at a time may have a store open for writing; any number may have it open read-only meanwhile,
+/// and each new snapshot of theirs sees the writer's last publication.
+pub struct Store {
+    database: Handle,
+    directory: PathBuf,
+}
+
+enum Handle {
+    Writable(Database),
+    ReadOnly(ReadOnlyDatabase),
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the store in `directory` for reading and writing; makes both if they are not there, readable by their
+    /// owner only.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] if another process has it open for writing, [`Error::NewerFormat`], [`Error::Damaged`], or
+    /// [`Error::Io`] if the system refuses (permission, disk full).
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(directory, CACHE_BYTES)
+    }
+
+    /// As [`open`](Self::open), with a bound for the memory of the database's page cache, in bytes.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(directory: impl AsRef<Path>, cache_bytes: usize) -> Result<Self> {
+        let directory = directory.as_ref();
+        make_directory(directory)
+            .map_err(Error::io(format!("making the store's directory {}", directory.display())))?;
+        let file = directory.join(FILE);
+        make_file(&file).map_err(Error::io(format!("opening the store {}", file.display())))?;
+        guarded("opening it", || {
+            let database = builder(cache_bytes).create(&file).map_err(|error| refused(directory, error))?;
+            Self::prepare(directory, database)
+        })
+    }
+
+    /// Opens the store in `directory` for reading, beside any process that writes it.
+    ///
+    /// # Errors
+    /// [`Error::NoStore`] if there is none, else as [`open`](Self::open).
+    pub fn open_read_only(directory: impl AsRef<Path>) -> Result<Self> {
+        let directory = directory.as_ref();
+        let file = directory.join(FILE);
+        if fs::metadata(&file)
+            .map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |file| file.len() == 0)
+        {
+            return Err(Error::NoStore { directory: directory.to_owned() });
+        }
+        guarded("opening it", || {
+            let database =
+                builder(CACHE_BYTES).open_read_only(&file).map_err(|error| refused(directory, error))?;
+            let transaction = database.begin_read().doing("reading the store's format")?;
+            check_format(directory, format(&transaction)?)?
+                .ok_or_else(|| Error::NoStore { directory: directory.to_owned() })?;
+            Ok(Self { database: Handle::ReadOnly(database), directory: directory.to_owned() })
+        })
+    }
+
+    /// Checks the format of an opened database, and writes it into a new one.
+    pub(crate) fn prepare(directory: &Path, database: Database) -> Result<Self> {
+        let transaction = database.begin_read().doing("reading the store's format")?;
+        let format = check_format(directory, format(&transaction)?)?;
+        drop(transaction);
+        let store = Self { database: Handle::Writable(database), directory: directory.to_owned() };
+        if format.is_none() {
+            store.publication()?.commit()?;
+        }
+        Ok(store)
+    }
+
+    /// Starts a publication: everything done through it becomes visible, and durable, all at once, when it is
+    /// committed. Waits for another publication of this process to end; so one thread must not hold two.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`]; [`Error::Database`] if the file cannot be written.
+    pub fn publication(&self) -> Result<Publication> {
+        let Handle::Writable(database) = &self.database else {
+            return Err(Error::ReadOnly { directory: self.directory.clone() });
+        };
+        guarded("starting a publication", || Publication::start(database))
+    }
+
+    /// The state after the last committed publication. It stays as it is however many publications follow, and the
+    /// space of what they replace is not reused while it lives: take a new one when news is wanted.
+    ///
+    /// # Errors
+    /// [`Error::Database`] if the file cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        guarded("taking a snapshot", || {
+            let transaction = match &self.database {
+                Handle::Writable(database) => database.begin_read(),
+                Handle::ReadOnly(database) => database.begin_read(),
+            };
+            Ok(Snapshot::new(transaction.doing("taking a snapshot")?))
+        })
+    }
+
+    /// Where the store is.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+}
+
+/// One writer, and readers in any number of processes beside it.
+fn builder(cache_bytes: usize) -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(cache_bytes).set_concurrency_mode(ConcurrencyMode::SingleWriter);
+    builder
+}
+
+/// The format in the database; `None` if nothing was ever committed to it.
+fn format(transaction: &ReadTransaction) -> Result<Option<u32>> {
+    const DOING: &str = "reading the store's format";
+    match transaction.open_table(META) {
+        Ok(meta) => Ok(meta.get(META_FORMAT).doing(DOING)?.map(|format| format.value())),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error).doing(DOING),
+    }
+}
+
+fn check_format(directory: &Path, format: Option<u32>) -> Result<Option<u32>> {
+    match format {
+        Some(found) if found > FORMAT => {
+            Err(Error::NewerFormat { directory: directory.to_owned(), found, known: FORMAT })
+        }
+        format => Ok(format),
+    }
+}
+
+fn refused(directory: &Path, error: DatabaseError) -> Error {
+    let doing = format!("opening the store in {}", directory.display());
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => Error::Locked { directory: directory.to_owned() },
+        DatabaseError::Storage(StorageError::Io(source)) if source.kind() != io::ErrorKind::InvalidData => {
+            Error::Io { doing, source }
+        }
+        DatabaseError::Storage(StorageError::Io(source)) => {
+            Error::damaged(format!("the file in {}", directory.display()), &source)
+        }
+        DatabaseError::Storage(StorageError::Corrupted(why)) => {
+            Error::damaged(format!("the store in {}", directory.display()), &why)
+        }
+        error => Error::Database { doing, source: Box::new(error.into()) },
+    }
+}
+
+#[cfg(unix)]
+fn make_directory(directory: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+#[cfg(unix)]
+fn make_file(file: &Path) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(file)
+        .map(drop)
+}
+
+#[cfg(not(unix))]
+fn make_directory(directory: &Path) -> io::Result<()> {
+    fs::create_dir_all(directory)
+}
+
+#[cfg(not(unix))]
+fn make_file(file: &Path) -> io::Result<()> {
+    fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(file).map(drop)
+}
