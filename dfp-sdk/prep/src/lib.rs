@@ -7,10 +7,12 @@
 
 mod datetime;
 mod error;
+mod load;
 mod period;
 mod profile;
 
 pub use error::{Error, Result};
+pub use load::{LoadOptions, LoadStage, Selection};
 pub use period::{Period, Span};
 pub use profile::{
     ColumnType, DeriveColumn, DeriveRule, ENTITY, EntityColumn, Filter, Form, Granularity, History,

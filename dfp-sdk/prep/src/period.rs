@@ -190,7 +190,7 @@ mod tests {
     use jiff::civil::{Date, date};
 
     fn at(day: Date) -> i64 {
-        day.at(0, 0, 0, 0).in_tz("UTC").unwrap().timestamp().as_nanosecond() as i64
+        day.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().as_nanosecond() as i64
     }
 
     #[test]

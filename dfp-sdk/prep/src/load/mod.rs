@@ -1,0 +1,321 @@
+//! Raw batches to loaded batches: who, when, and the profile's load columns.
+
+mod families;
+mod input;
+mod rules;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arrow_array::builder::StringBuilder;
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampNanosecondType;
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, TimestampNanosecondArray};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_select::filter::filter_record_batch;
+use dfp_core::{EVENT_TIME, Host, Level, ORIGIN, RECORD_ID, Reject, Stage, reason};
+
+use self::input::{Input, Missing};
+pub(crate) use self::rules::time_type;
+use crate::profile::{ENTITY, LoadColumn, Profile};
+use crate::{Error, Result};
+
+/// Which entities take part.
+///
+/// ```
+/// use dfp_prep::Selection;
+///
+/// assert!(Selection::new(["ann".to_owned()], []).is_ok());
+/// assert!(Selection::new(["ann".to_owned()], ["bob".to_owned()]).is_err());
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    skip: BTreeSet<String>,
+    only: BTreeSet<String>,
+}
+
+impl Selection {
+    /// All entities but `skip`, or `only` these.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if both are given (quirk Q41).
+    pub fn new(
+        skip: impl IntoIterator<Item = String>,
+        only: impl IntoIterator<Item = String>,
+    ) -> Result<Self> {
+        let selection = Self { skip: skip.into_iter().collect(), only: only.into_iter().collect() };
+        if !selection.skip.is_empty() && !selection.only.is_empty() {
+            return Err(Error::config("skip_users and only_users", "give one of them, not both"));
+        }
+        Ok(selection)
+    }
+
+    /// The same selection of folded names.
+    fn folded(&self) -> Self {
+        let fold = |names: &BTreeSet<String>| {
+            names.iter().map(|name| name.trim().to_lowercase()).collect::<BTreeSet<_>>()
+        };
+        Self { skip: fold(&self.skip), only: fold(&self.only) }
+    }
+
+    /// Whether an entity takes part.
+    pub fn holds(&self, entity: &str) -> bool {
+        !self.skip.contains(entity) && (self.only.is_empty() || self.only.contains(entity))
+    }
+}
+
+/// What a run asks of the load stage beside the profile.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// The present: events later than this and the profile's `time.ahead` are not believed.
+    pub now: SystemTime,
+    /// Which entities take part.
+    pub selection: Selection,
+    /// Only events at or after this (nanoseconds since 1970, UTC).
+    pub since: Option<i64>,
+    /// Only events before this (nanoseconds since 1970, UTC).
+    pub until: Option<i64>,
+}
+
+impl LoadOptions {
+    /// All entities and all believable times, as seen at `now`.
+    pub fn at(now: SystemTime) -> Self {
+        Self { now, selection: Selection::default(), since: None, until: None }
+    }
+}
+
+/// Applies a profile's load columns to raw batches.
+///
+/// Out come the columns `_record_id`, `_origin`, `_time`, [`ENTITY`] and the load columns, one row for each row that
+/// went in, in the same order, less those rejected: without entity ([`reason::NO_ENTITY`]), without time
+/// ([`reason::NO_TIME`]), at an unbelievable time ([`reason::TIME_OUT_OF_RANGE`]), or not asked for
+/// ([`reason::NOT_SELECTED`]). Values that a rule could not read are null and counted as `unreadable:<column>`.
+///
+/// A real entity that has the fallback's name, with any number of `~` before it, gets one more `~`: it can never pass
+/// for the model of all entities.
+pub struct LoadStage {
+    profile: Profile,
+    host: Arc<dyn Host>,
+    selection: Selection,
+    /// First and last believable time.
+    believable: (i64, i64),
+    asked: (i64, i64),
+    plan: Option<Plan>,
+    ready: Option<RecordBatch>,
+}
+
+/// Where the columns are in the raw batches.
+struct Plan {
+    record_id: usize,
+    origin: usize,
+    time: usize,
+    entity: Vec<Option<usize>>,
+    columns: Vec<PlannedColumn>,
+    output: SchemaRef,
+}
+
+struct PlannedColumn {
+    column: LoadColumn,
+    missing: Missing,
+    inputs: Vec<Option<usize>>,
+}
+
+impl LoadStage {
+    /// A stage for one kind of log.
+    ///
+    /// # Errors
+    /// As [`Profile::validate`], and [`Error::Config`] if the present is out of range.
+    pub fn new(profile: &Profile, options: &LoadOptions, host: Arc<dyn Host>) -> Result<Self> {
+        profile.validate()?;
+        let now = options.now.duration_since(UNIX_EPOCH).ok().and_then(|d| i64::try_from(d.as_nanos()).ok());
+        let now = now.ok_or_else(|| Error::config("now", "the clock is before 1970 or after 2262"))?;
+        let believable =
+            (profile.time.earliest_nanoseconds()?, now.saturating_add(profile.time.ahead.nanoseconds()));
+        let selection = &options.selection;
+        Ok(Self {
+            selection: if profile.entity.fold_case { selection.folded() } else { selection.clone() },
+            believable,
+            asked: (options.since.unwrap_or(i64::MIN), options.until.unwrap_or(i64::MAX)),
+            profile: profile.clone(),
+            host,
+            plan: None,
+            ready: None,
+        })
+    }
+
+    fn plan(&self, input: &Schema) -> Result<Plan> {
+        let required = |name: &str, dtype: &DataType| {
+            let index = input.index_of(name).map_err(|_| Error::column(name, "missing in the raw batch"))?;
+            let found = input.field(index).data_type();
+            if found != dtype {
+                return Err(Error::column(name, format!("is {found}, but raw batches have {dtype}")));
+            }
+            Ok(index)
+        };
+        let find = |name: &str| match input.index_of(name) {
+            Err(_) => {
+                let message = format!("the source has no column `{name}`: its values are taken as missing");
+                self.host.log(Level::Warn, "load", &message);
+                Ok(None)
+            }
+            Ok(index) if input::readable(input.field(index).data_type()) => Ok(Some(index)),
+            Ok(index) => {
+                let found = input.field(index).data_type();
+                Err(Error::column(name, format!("is {found}; rules read text, int64, float64 and boolean")))
+            }
+        };
+        let find_all = |names: &[&str]| names.iter().map(|name| find(name)).collect::<Result<Vec<_>>>();
+        let profile = &self.profile;
+        let entity_inputs: Vec<_> = profile.entity.inputs.iter().map(String::as_str).collect();
+        let entity = find_all(&entity_inputs)?;
+        if entity.iter().all(Option::is_none) {
+            return Err(Error::column(entity_inputs.join(", "), "the source has none of the entity columns"));
+        }
+        let own_time = profile.time.column != EVENT_TIME;
+        let time =
+            if own_time { find(&profile.time.column)? } else { Some(required(EVENT_TIME, &time_type())?) };
+        let plan_column = |column: &LoadColumn| {
+            Ok(PlannedColumn {
+                missing: Missing::new(&column.missing),
+                inputs: find_all(&column.rule.inputs(&column.name))?,
+                column: column.clone(),
+            })
+        };
+        let mut fields = vec![
+            Field::new(RECORD_ID, DataType::Utf8, true),
+            Field::new(ORIGIN, DataType::Utf8, false),
+            Field::new(EVENT_TIME, time_type(), false),
+            Field::new(ENTITY, DataType::Utf8, false),
+        ];
+        let load = profile.load.iter();
+        fields.extend(load.map(|column| Field::new(&column.name, rules::output_type(&column.rule), true)));
+        Ok(Plan {
+            record_id: required(RECORD_ID, &DataType::Utf8)?,
+            origin: required(ORIGIN, &DataType::Utf8)?,
+            time: time
+                .ok_or_else(|| Error::column(&profile.time.column, "the source has no such time column"))?,
+            entity,
+            columns: profile.load.iter().map(plan_column).collect::<Result<_>>()?,
+            output: Arc::new(Schema::new(fields)),
+        })
+    }
+
+    fn load(&self, plan: &Plan, raw: &RecordBatch) -> Result<RecordBatch> {
+        let fold_case = self.profile.entity.fold_case;
+        let missing = Missing::new(&self.profile.entity.missing);
+        let entities = rules::entities(&gather(raw, &plan.entity), &missing, fold_case, raw.num_rows());
+        let times = rules::times(Input::of(Some(raw.column(plan.time))), raw.num_rows());
+        let keep = self.keep(plan, raw, entities.as_string(), times.as_primitive());
+        let who_and_when = RecordBatch::try_from_iter_with_nullable([
+            (RECORD_ID, raw.column(plan.record_id).clone(), true),
+            (ORIGIN, raw.column(plan.origin).clone(), true),
+            (EVENT_TIME, times, true),
+            (ENTITY, self.escape_fallback(entities), true),
+        ])?;
+        let all = keep.true_count() == keep.len();
+        let select = |batch: &RecordBatch| {
+            if all { Ok(batch.clone()) } else { filter_record_batch(batch, &keep) }
+        };
+        let raw = select(raw)?;
+        let mut columns = select(&who_and_when)?.columns().to_vec();
+        for planned in &plan.columns {
+            let inputs = gather(&raw, &planned.inputs);
+            let loaded = rules::apply(&planned.column, &planned.missing, &inputs, raw.num_rows());
+            if loaded.unreadable > 0 {
+                self.host.count(&format!("unreadable:{}", planned.column.name), loaded.unreadable);
+            }
+            columns.push(loaded.array);
+        }
+        Ok(RecordBatch::try_new(plan.output.clone(), columns)?)
+    }
+
+    /// Which rows stay; the others go to the host with the reason.
+    fn keep(
+        &self,
+        plan: &Plan,
+        raw: &RecordBatch,
+        entities: &StringArray,
+        times: &TimestampNanosecondArray,
+    ) -> BooleanArray {
+        let keep = |row: usize| {
+            let entity = entities.is_valid(row).then(|| entities.value(row));
+            let time = times.is_valid(row).then(|| times.value(row));
+            let Some((reason, detail)) = self.objection(entity, time) else { return true };
+            let origins = raw.column(plan.origin).as_string::<i32>();
+            let origin = if origins.is_valid(row) { origins.value(row) } else { "" };
+            self.host.reject(Reject::new(origin, reason, detail));
+            false
+        };
+        (0..raw.num_rows()).map(|row| Some(keep(row))).collect()
+    }
+
+    /// Why a row cannot be used.
+    fn objection(&self, entity: Option<&str>, time: Option<i64>) -> Option<(&'static str, String)> {
+        let Some(entity) = entity else {
+            return Some((
+                reason::NO_ENTITY,
+                format!("no value in {}", self.profile.entity.inputs.join(", ")),
+            ));
+        };
+        let Some(time) = time else {
+            return Some((reason::NO_TIME, format!("no time in {}", self.profile.time.column)));
+        };
+        let (earliest, latest) = self.believable;
+        if time < earliest || time > latest {
+            let detail = format!("time {time} (ns since 1970) is not within {earliest} and {latest}");
+            return Some((reason::TIME_OUT_OF_RANGE, detail));
+        }
+        if time < self.asked.0 || time >= self.asked.1 {
+            return Some((reason::NOT_SELECTED, "outside the time range asked for".to_owned()));
+        }
+        if !self.selection.holds(entity) {
+            return Some((reason::NOT_SELECTED, format!("entity `{entity}` was not asked for")));
+        }
+        None
+    }
+
+    fn escape_fallback(&self, entities: ArrayRef) -> ArrayRef {
+        let fallback = self.profile.entity.fallback.as_str();
+        let clashes = |entity: &str| entity.trim_start_matches('~') == fallback;
+        let names: &StringArray = entities.as_string();
+        if !names.iter().flatten().any(clashes) {
+            return entities;
+        }
+        let mut out = StringBuilder::with_capacity(names.len(), names.value_data().len() + names.len());
+        for name in names {
+            match name {
+                Some(name) if clashes(name) => out.append_value(format!("~{name}")),
+                other => out.append_option(other),
+            }
+        }
+        Arc::new(out.finish())
+    }
+}
+
+fn gather<'a>(batch: &'a RecordBatch, indices: &[Option<usize>]) -> Vec<Input<'a>> {
+    indices.iter().map(|index| Input::of(index.map(|index| batch.column(index).as_ref()))).collect()
+}
+
+impl Stage for LoadStage {
+    fn bind(&mut self, input: SchemaRef) -> dfp_core::Result<SchemaRef> {
+        let plan = self.plan(&input)?;
+        let output = plan.output.clone();
+        self.plan = Some(plan);
+        Ok(output)
+    }
+
+    fn push(&mut self, batch: RecordBatch) -> dfp_core::Result<()> {
+        let plan = self.plan.as_ref().ok_or(Error::Unbound)?;
+        self.ready = Some(self.load(plan, &batch)?);
+        Ok(())
+    }
+
+    fn pull(&mut self) -> dfp_core::Result<Option<RecordBatch>> {
+        Ok(self.ready.take().filter(|batch| batch.num_rows() > 0))
+    }
+
+    fn finish(&mut self) -> dfp_core::Result<()> {
+        Ok(())
+    }
+}
