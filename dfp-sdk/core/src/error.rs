@@ -140,6 +140,14 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
+
+    /// What caused it, if anything deeper did.
+    pub fn cause(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.source {
+            Some(source) => Some(source.as_ref()),
+            None => None,
+        }
+    }
 }
 
 impl fmt::Display for Error {
