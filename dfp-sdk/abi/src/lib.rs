@@ -1,5 +1,41 @@
-//! The C border between dfp hosts and plugins.
+//! The C border between dfp hosts and plugins: the structs of `dfp/plugin.h`, the ways batches, errors and bytes cross it,
+//! and the boundary that no panic passes.
+//!
+//! Plugin authors use `dfp-plugin`, programs use `dfp-host`; both are built on this crate. The rules of the border are the
+//! comments of [`c`], which the header repeats. In short: tables are constant and live for ever; errors are inline text and
+//! own nothing; handing over an Arrow struct moves it, whether or not the call succeeds; what comes from the other side is
+//! validated before it is believed.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+//! use dfp_abi::{ImportedStream, export_stream};
+//! use dfp_core::MemoryStream;
+//!
+//! let column: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+//! let batch = RecordBatch::try_from_iter([("n", column)])?;
+//! let stream = export_stream(Box::new(MemoryStream::new(batch.schema(), vec![batch.clone()])));
+//!
+//! // SAFETY: the struct was filled a line above.
+//! let mut stream = unsafe { ImportedStream::new(stream, &batch.schema()) }?;
+//! assert_eq!(stream.next().unwrap()?, batch);
+//! assert!(stream.next().is_none());
+//! # Ok::<(), dfp_core::Error>(())
+//! ```
 
+mod arrow;
+mod boundary;
+mod buf;
+pub mod c;
+mod fingerprint;
+mod import;
 mod linked;
 
+pub use arrow::{ArrowArray, ArrowArrayStream, ArrowSchema, export_schema, export_stream};
+pub use arrow_data::ffi::FFI_ArrowArray;
+pub use arrow_schema::ffi::FFI_ArrowSchema;
+pub use boundary::{answer, bytes, caught, dropped, foreign_text, report, text_lossy};
+pub use fingerprint::{FINGERPRINT, FINGERPRINT_LINE, HEADER, fingerprint};
+pub use import::{ImportedStream, import_batch, import_schema};
 pub use linked::LinkedSource;

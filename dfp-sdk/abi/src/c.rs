@@ -1,0 +1,389 @@
+//! The structs and numbers of the border, exactly as C sees them. `include/dfp/plugin.h` is generated from this file, its
+//! comments included; change them together (`DFP_BLESS=1 cargo test -p dfp-tests --test border_header`).
+#![allow(non_camel_case_types)]
+
+use std::ffi::{c_char, c_void};
+
+use crate::arrow::{ArrowArray, ArrowArrayStream, ArrowSchema};
+
+/// The version of dfp this header belongs to.
+pub const DFP_VERSION: &str = "0.1.0";
+
+/// Which list of slots the tables have; grows when one is added.
+pub const DFP_ABI_MINOR: u32 = 0;
+
+/// Success. Every other code is a failure; 1000 and above are a plugin's own.
+pub const DFP_OK: i32 = 0;
+/// A caller passed something the function does not accept.
+pub const DFP_INVALID_ARGUMENT: i32 = 1;
+/// A configuration value is missing, unknown or out of range.
+pub const DFP_INVALID_CONFIG: i32 = 2;
+/// Columns are missing or of another type than declared.
+pub const DFP_SCHEMA_MISMATCH: i32 = 3;
+/// The operation exists but not here.
+pub const DFP_UNSUPPORTED: i32 = 4;
+/// A file or entity does not exist.
+pub const DFP_NOT_FOUND: i32 = 5;
+/// Reading or writing failed.
+pub const DFP_IO: i32 = 6;
+/// The operating system or a policy refused.
+pub const DFP_PERMISSION: i32 = 7;
+/// The host asked to stop.
+pub const DFP_CANCELLED: i32 = 8;
+/// It took longer than allowed.
+pub const DFP_TIMEOUT: i32 = 9;
+/// Memory, disk or a stated limit ran out.
+pub const DFP_RESOURCE_EXHAUSTED: i32 = 10;
+/// The data itself is damaged.
+pub const DFP_BAD_DATA: i32 = 11;
+/// The call came at the wrong moment.
+pub const DFP_INVALID_STATE: i32 = 12;
+/// An earlier panic made this instance unusable; only destroy is legal.
+pub const DFP_POISONED: i32 = 13;
+/// The callee panicked.
+pub const DFP_PANIC: i32 = 14;
+/// A fault of dfp or of the plugin.
+pub const DFP_INTERNAL: i32 = 15;
+/// An accelerator failed.
+pub const DFP_DEVICE: i32 = 16;
+
+/// Added to a code that a stream callback returns. Arrow lets those return errno values, all of them smaller; so a
+/// plugin may return either.
+pub const DFP_STREAM_CODE_BASE: i32 = 4096;
+
+/// Error flag: the message was longer than the room for it.
+pub const DFP_ERROR_TRUNCATED: u32 = 1;
+/// Error flag: the input ends before it should, as a half-copied file does.
+pub const DFP_ERROR_UNEXPECTED_END: u32 = 2;
+
+/// Component kind: reads records and emits them as batches. 2 is a stage, 3 a sink, 4 a model; they come later.
+pub const DFP_KIND_SOURCE: u32 = 1;
+
+/// Log level: something failed.
+pub const DFP_LOG_ERROR: u32 = 1;
+/// Log level: something is odd and handled.
+pub const DFP_LOG_WARN: u32 = 2;
+/// Log level: progress worth knowing.
+pub const DFP_LOG_INFO: u32 = 3;
+/// Log level: detail for whoever debugs the plugin.
+pub const DFP_LOG_DEBUG: u32 = 4;
+/// Log level: everything.
+pub const DFP_LOG_TRACE: u32 = 5;
+
+/// Room for an error's text, the closing NUL included.
+pub const DFP_ERROR_MESSAGE_BYTES: usize = 1008;
+
+/// What went wrong. The caller provides it, sets struct_size and zeroes the next 12 bytes; the callee writes to it only
+/// if it fails. It owns nothing, so nothing has to be freed. Frozen: it never grows.
+#[repr(C)]
+pub struct dfp_error {
+    /// sizeof(dfp_error), set by the caller.
+    pub struct_size: u32,
+    /// The code the function returned.
+    pub code: i32,
+    /// DFP_ERROR_* bits.
+    pub flags: u32,
+    /// Bytes of message, without the closing NUL.
+    pub message_len: u32,
+    /// UTF-8 without NUL inside, cut at a character if it was too long, closed by NUL.
+    pub message: [c_char; DFP_ERROR_MESSAGE_BYTES],
+}
+
+/// Bytes handed over together with the way to free them. Frozen: it never grows.
+#[repr(C)]
+pub struct dfp_buf {
+    /// May be NULL if len is 0.
+    pub data: *const u8,
+    /// Bytes.
+    pub len: usize,
+    /// Frees data and sets itself to NULL. Whoever received the struct calls it once. NULL: there is nothing to free.
+    pub release: Option<unsafe extern "C" fn(buf: *mut dfp_buf)>,
+    /// For release alone.
+    pub private_data: *mut c_void,
+}
+
+/// A record that cannot be used. Texts are pointer and length, borrowed for the call; a text that is not UTF-8 is taken
+/// with the bad bytes replaced. Frozen: it never grows.
+#[repr(C)]
+pub struct dfp_reject {
+    /// File or topic and position, as in the column _origin.
+    pub origin: *const c_char,
+    /// Bytes of origin.
+    pub origin_len: usize,
+    /// A short, stable word to count by.
+    pub reason: *const c_char,
+    /// Bytes of reason.
+    pub reason_len: usize,
+    /// What exactly was wrong, for a person.
+    pub detail: *const c_char,
+    /// Bytes of detail.
+    pub detail_len: usize,
+    /// The start of the record; NULL if it is not given.
+    pub excerpt: *const c_char,
+    /// Bytes of excerpt.
+    pub excerpt_len: usize,
+}
+
+/// What the host lends to plugins. The table lives until the process ends; what tells one engine from another is ctx, which
+/// create receives and every function here takes. Slots may be called from any thread. ctx is valid until destroy has
+/// returned and every stream of the instance is released, and beyond that while it is retained.
+#[repr(C)]
+pub struct dfp_host {
+    /// sizeof(dfp_host) on the host's side: a slot beyond it does not exist (see DFP_HAS).
+    pub struct_size: u32,
+    /// DFP_ABI_MINOR of the host.
+    pub abi_minor: u32,
+    /// DFP_ABI_FINGERPRINT of the host.
+    pub fingerprint: u64,
+    /// Name of the host program or library.
+    pub name: *const c_char,
+    /// DFP_VERSION of the host.
+    pub version: *const c_char,
+    /// 1 if a log line of this level would go anywhere, else 0.
+    pub log_enabled: Option<unsafe extern "C" fn(ctx: *mut c_void, level: u32) -> i32>,
+    /// Writes a log line; target names the component.
+    pub log: Option<
+        unsafe extern "C" fn(
+            ctx: *mut c_void,
+            level: u32,
+            target: *const c_char,
+            target_len: usize,
+            message: *const c_char,
+            message_len: usize,
+        ),
+    >,
+    /// 1 if the run should stop, else 0. Whoever blocks asks at least once a second and returns DFP_CANCELLED.
+    pub is_cancelled: Option<unsafe extern "C" fn(ctx: *mut c_void) -> i32>,
+    /// Fetches a secret by the name the configuration refers to. NULL if the host keeps none.
+    pub get_secret: Option<
+        unsafe extern "C" fn(
+            ctx: *mut c_void,
+            name: *const c_char,
+            name_len: usize,
+            out: *mut dfp_buf,
+            error: *mut dfp_error,
+        ) -> i32,
+    >,
+    /// Keeps ctx valid until a release more: for whoever stores it beyond its instance.
+    pub retain: Option<unsafe extern "C" fn(ctx: *mut c_void)>,
+    /// Gives back one retain.
+    pub release: Option<unsafe extern "C" fn(ctx: *mut c_void)>,
+    /// Opens an input by name or address. Plugins open no files and no sockets themselves.
+    pub open_input: Option<
+        unsafe extern "C" fn(
+            ctx: *mut c_void,
+            uri: *const c_char,
+            uri_len: usize,
+            out: *mut *mut c_void,
+            error: *mut dfp_error,
+        ) -> i32,
+    >,
+    /// Reads up to capacity bytes, decompressed; *read is 0 at the end. One thread at a time for one input.
+    pub read_input: Option<
+        unsafe extern "C" fn(
+            ctx: *mut c_void,
+            input: *mut c_void,
+            buffer: *mut u8,
+            capacity: usize,
+            read: *mut usize,
+            error: *mut dfp_error,
+        ) -> i32,
+    >,
+    /// Closes an input. NULL is fine.
+    pub close_input: Option<unsafe extern "C" fn(ctx: *mut c_void, input: *mut c_void)>,
+    /// Takes a record that cannot be used.
+    pub reject: Option<unsafe extern "C" fn(ctx: *mut c_void, reject: *const dfp_reject)>,
+    /// Adds n to a named counter. A source counts every record it finds as "records_read", whatever becomes of it.
+    pub count:
+        Option<unsafe extern "C" fn(ctx: *mut c_void, counter: *const c_char, counter_len: usize, n: u64)>,
+}
+
+/// What a plugin library offers. The table and all it points to live until the process ends; texts are UTF-8, closed by
+/// NUL. Everything up to sdk_version keeps its place in all versions, so that any host can name what it refuses.
+#[repr(C)]
+pub struct dfp_plugin {
+    /// sizeof(dfp_plugin) on the plugin's side.
+    pub struct_size: u32,
+    /// DFP_ABI_MINOR of the plugin.
+    pub abi_minor: u32,
+    /// DFP_ABI_FINGERPRINT of the plugin.
+    pub fingerprint: u64,
+    /// Unique name.
+    pub id: *const c_char,
+    /// The plugin's own version.
+    pub version: *const c_char,
+    /// Who made it.
+    pub vendor: *const c_char,
+    /// SPDX expression.
+    pub licence: *const c_char,
+    /// DFP_VERSION of the plugin.
+    pub sdk_version: *const c_char,
+    /// No bit is defined yet: 0.
+    pub flags: u64,
+    /// component_count pointers.
+    pub components: *const *const dfp_component,
+    /// How many components there are.
+    pub component_count: u64,
+    /// Called once before the process ends, never followed by unloading. NULL if there is nothing to do.
+    pub shutdown: Option<unsafe extern "C" fn()>,
+}
+
+/// One thing a plugin offers.
+#[repr(C)]
+pub struct dfp_component {
+    /// sizeof(dfp_component) on the plugin's side.
+    pub struct_size: u32,
+    /// DFP_KIND_*.
+    pub kind: u32,
+    /// The name users select it by, unique within the plugin.
+    pub id: *const c_char,
+    /// One line for people.
+    pub title: *const c_char,
+    /// JSON Schema of the configuration object.
+    pub config_schema: *const c_char,
+    /// The shipped profile, TOML; NULL if there is none.
+    pub profile: *const c_char,
+    /// No bit is defined yet: 0.
+    pub flags: u64,
+    /// The table of its kind: dfp_source_ops.
+    pub ops: *const c_void,
+}
+
+/// What a source does. Functions return a code and take the place for an error last; it may be NULL. An instance is called by
+/// one thread at a time, not always the same one; a stream it opened counts as an object of its own and may be pulled
+/// while the instance is called on another thread. After a failure other than DFP_INVALID_ARGUMENT, DFP_INVALID_STATE and
+/// DFP_CANCELLED only destroy is legal.
+#[repr(C)]
+pub struct dfp_source_ops {
+    /// sizeof(dfp_source_ops) on the plugin's side.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Makes an instance. config is a JSON object of config_len bytes, borrowed for the call. On failure *out is NULL and
+    /// nothing has to be freed.
+    pub create: Option<
+        unsafe extern "C" fn(
+            host: *const dfp_host,
+            ctx: *mut c_void,
+            config: *const c_char,
+            config_len: usize,
+            out: *mut *mut c_void,
+            error: *mut dfp_error,
+        ) -> i32,
+    >,
+    /// Frees an instance; NULL is fine. Streams and batches it made stay valid. It joins the instance's own threads.
+    pub destroy: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    /// Asks whatever call is blocking to return DFP_CANCELLED. Any thread, any time before destroy. Optional: a source that
+    /// asks is_cancelled often enough needs none.
+    pub request_cancel: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    /// The schema of every batch: known before anything is opened, never changing. The caller receives a new struct.
+    pub schema: Option<
+        unsafe extern "C" fn(instance: *mut c_void, out: *mut ArrowSchema, error: *mut dfp_error) -> i32,
+    >,
+    /// Starts reading, from the beginning if resume is NULL, else from a position. The caller receives a new stream. Its
+    /// batches are structs with offset 0 and no top-level nulls; one without rows says that the source is alive. Its
+    /// callbacks return 0, an errno value, or DFP_STREAM_CODE_BASE plus a code. get_last_error may be NULL.
+    pub open: Option<
+        unsafe extern "C" fn(
+            instance: *mut c_void,
+            resume: *const u8,
+            resume_len: usize,
+            out: *mut ArrowArrayStream,
+            error: *mut dfp_error,
+        ) -> i32,
+    >,
+    /// A token that resumes after the batches delivered so far; data NULL if there is none now. Optional: NULL if the source
+    /// cannot resume at all.
+    pub position:
+        Option<unsafe extern "C" fn(instance: *mut c_void, out: *mut dfp_buf, error: *mut dfp_error) -> i32>,
+}
+
+// SAFETY: the pointers lead to constants that live until the process ends.
+unsafe impl Sync for dfp_host {}
+// SAFETY: as above.
+unsafe impl Sync for dfp_plugin {}
+// SAFETY: as above.
+unsafe impl Sync for dfp_component {}
+
+/// Holds every field to its place, and lists the places so that a C compiler can be asked about the same numbers.
+macro_rules! layout {
+    ($($type:ident: $size:literal { $($field:ident: $offset:literal),* $(,)? })*) => {
+        $(const _: () = {
+            assert!(size_of::<$type>() == $size);
+            $(assert!(std::mem::offset_of!($type, $field) == $offset);)*
+        };)*
+        /// Every struct that crosses: name, size, and the place of every field, in bytes.
+        pub const LAYOUT: &[(&str, usize, &[(&str, usize)])] =
+            &[$((stringify!($type), $size, &[$((stringify!($field), $offset)),*])),*];
+    };
+}
+
+#[cfg(target_pointer_width = "64")]
+layout! {
+    dfp_error: 1024 { struct_size: 0, code: 4, flags: 8, message_len: 12, message: 16 }
+    dfp_buf: 32 { data: 0, len: 8, release: 16, private_data: 24 }
+    dfp_reject: 64 {
+        origin: 0, origin_len: 8, reason: 16, reason_len: 24, detail: 32, detail_len: 40, excerpt: 48, excerpt_len: 56,
+    }
+    dfp_host: 120 {
+        struct_size: 0, abi_minor: 4, fingerprint: 8, name: 16, version: 24, log_enabled: 32, log: 40, is_cancelled: 48,
+        get_secret: 56, retain: 64, release: 72, open_input: 80, read_input: 88, close_input: 96, reject: 104, count: 112,
+    }
+    dfp_plugin: 88 {
+        struct_size: 0, abi_minor: 4, fingerprint: 8, id: 16, version: 24, vendor: 32, licence: 40, sdk_version: 48,
+        flags: 56, components: 64, component_count: 72, shutdown: 80,
+    }
+    dfp_component: 56 {
+        struct_size: 0, kind: 4, id: 8, title: 16, config_schema: 24, profile: 32, flags: 40, ops: 48,
+    }
+    dfp_source_ops: 56 {
+        struct_size: 0, reserved: 4, create: 8, destroy: 16, request_cancel: 24, schema: 32, open: 40, position: 48,
+    }
+    ArrowSchema: 72 {
+        format: 0, name: 8, metadata: 16, flags: 24, n_children: 32, children: 40, dictionary: 48, release: 56,
+        private_data: 64,
+    }
+    ArrowArray: 80 {
+        length: 0, null_count: 8, offset: 16, n_buffers: 24, n_children: 32, buffers: 40, children: 48, dictionary: 56,
+        release: 64, private_data: 72,
+    }
+    ArrowArrayStream: 40 { get_schema: 0, get_next: 8, get_last_error: 16, release: 24, private_data: 32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use dfp_core::{ErrorKind, Level};
+
+    use super::*;
+
+    #[test]
+    fn codes_are_the_kinds() {
+        let codes = [
+            DFP_INVALID_ARGUMENT,
+            DFP_INVALID_CONFIG,
+            DFP_SCHEMA_MISMATCH,
+            DFP_UNSUPPORTED,
+            DFP_NOT_FOUND,
+            DFP_IO,
+            DFP_PERMISSION,
+            DFP_CANCELLED,
+            DFP_TIMEOUT,
+            DFP_RESOURCE_EXHAUSTED,
+            DFP_BAD_DATA,
+            DFP_INVALID_STATE,
+            DFP_POISONED,
+            DFP_PANIC,
+            DFP_INTERNAL,
+            DFP_DEVICE,
+        ];
+        assert_eq!(codes, ErrorKind::ALL.map(ErrorKind::code));
+        let levels = [DFP_LOG_ERROR, DFP_LOG_WARN, DFP_LOG_INFO, DFP_LOG_DEBUG, DFP_LOG_TRACE];
+        let ours = [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace];
+        assert_eq!(levels, ours.map(|level| level as u32));
+    }
+
+    #[test]
+    fn the_version_is_the_crates() {
+        assert_eq!(DFP_VERSION, env!("CARGO_PKG_VERSION"));
+    }
+}

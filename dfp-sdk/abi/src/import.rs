@@ -1,0 +1,392 @@
+//! Batch streams coming in through Arrow's C structs.
+//!
+//! The other side is not believed: whatever arrow-rs would take on trust or panic about is looked at first, and every
+//! batch is validated in full. What no reader of C structs can see is a pointer into the void or a buffer shorter than
+//! its offsets say.
+
+use std::ffi::{CStr, c_int};
+
+use arrow_array::ffi::from_ffi_and_data_type;
+use arrow_array::{Array, RecordBatch, RecordBatchOptions, StructArray};
+use arrow_data::ffi::FFI_ArrowArray;
+use arrow_schema::ffi::FFI_ArrowSchema;
+use arrow_schema::{DataType, Schema, SchemaRef};
+use dfp_core::{BatchStream, Error, ErrorKind, Result};
+
+use crate::arrow::{ArrowArray, ArrowArrayStream, ArrowSchema};
+use crate::boundary::{caught, foreign_text};
+use crate::c::DFP_STREAM_CODE_BASE;
+
+/// Types nested deeper than this are refused: no log needs them, and every reader recurses.
+const MAX_DEPTH: usize = 32;
+/// Columns of one struct.
+const MAX_CHILDREN: i64 = 1 << 16;
+/// Rows of one array, those before its offset included.
+const MAX_ROWS: i64 = i32::MAX as i64;
+
+fn refused(what: impl Into<String>) -> Error {
+    Error::new(ErrorKind::BadData, what)
+}
+
+/// Takes a schema that the other side filled in, whether or not it can be used.
+///
+/// # Errors
+/// [`ErrorKind::BadData`] if the struct is damaged, [`ErrorKind::Unsupported`] for a type that does not cross the border.
+///
+/// # Safety
+/// `schema` was empty, or was filled by the rules of the C Data Interface: its pointers are NULL or lead to what the
+/// interface says.
+pub unsafe fn import_schema(schema: FFI_ArrowSchema) -> Result<SchemaRef> {
+    if schema.release().is_none() {
+        return Err(refused("the schema is missing"));
+    }
+    let view: *const FFI_ArrowSchema = &raw const schema;
+    // SAFETY: both types have the layout of the C struct, and its pointers are what the caller promises.
+    unsafe { check_schema(&*view.cast::<ArrowSchema>(), 0) }?;
+    let schema = caught(|| {
+        Schema::try_from(&schema)
+            .map_err(|error| Error::caused(ErrorKind::BadData, "reading a schema from the C border", error))
+    })?;
+    for field in schema.fields() {
+        if !crosses(field.data_type()) {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("column {:?} is of type {}, which does not cross the border", field.name(), field.data_type()),
+            ));
+        }
+    }
+    Ok(SchemaRef::new(schema))
+}
+
+/// Looks at all that arrow-rs follows without looking.
+///
+/// # Safety
+/// Pointers are NULL or lead to what the C Data Interface says.
+unsafe fn check_schema(schema: &ArrowSchema, depth: usize) -> Result<()> {
+    if depth > MAX_DEPTH {
+        return Err(refused(format!("the schema is nested deeper than {MAX_DEPTH}")));
+    }
+    if schema.format.is_null() {
+        return Err(refused("a schema has no format"));
+    }
+    // SAFETY: not NULL, so a NUL-terminated text.
+    let format = unsafe { CStr::from_ptr(schema.format) };
+    // SAFETY: as above.
+    let name = (!schema.name.is_null()).then(|| unsafe { CStr::from_ptr(schema.name) });
+    if format.to_str().is_err() || name.is_some_and(|name| name.to_str().is_err()) {
+        return Err(refused("a schema's format or name is not UTF-8"));
+    }
+    let children = match format.to_bytes() {
+        b"+s" => 0..=MAX_CHILDREN,
+        b"+l" | b"+L" => 1..=1,
+        [b'+', ..] => {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("the format {format:?} does not cross the border"),
+            ));
+        }
+        _ => 0..=0,
+    };
+    if !children.contains(&schema.n_children) {
+        return Err(refused(format!("a schema of format {format:?} has {} children", schema.n_children)));
+    }
+    if schema.n_children > 0 && schema.children.is_null() {
+        return Err(refused("a schema's list of children is missing"));
+    }
+    for index in 0..schema.n_children as usize {
+        // SAFETY: the list is not NULL and has n_children pointers.
+        let child = unsafe { schema.children.add(index).read() };
+        // SAFETY: NULL or a schema.
+        let child = unsafe { child.as_ref() }.filter(|child| child.release.is_some());
+        let child = child.ok_or_else(|| refused(format!("child {index} of a schema is missing")))?;
+        // SAFETY: the caller's promise covers children.
+        unsafe { check_schema(child, depth + 1) }?;
+    }
+    // SAFETY: NULL or a schema.
+    match unsafe { schema.dictionary.as_ref() } {
+        // SAFETY: the caller's promise covers dictionaries.
+        Some(values) => unsafe { check_schema(values, depth + 1) },
+        None => Ok(()),
+    }
+}
+
+/// The types that cross: those every Arrow library knows.
+fn crosses(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Boolean
+        | DataType::Utf8
+        | DataType::LargeUtf8
+        | DataType::Binary
+        | DataType::LargeBinary
+        | DataType::Timestamp(..)
+        | DataType::Date32
+        | DataType::Date64
+        | DataType::Decimal128(..) => true,
+        DataType::List(item) | DataType::LargeList(item) => crosses(item.data_type()),
+        DataType::Struct(fields) => fields.iter().all(|field| crosses(field.data_type())),
+        DataType::Dictionary(keys, values) => **keys == DataType::Int32 && **values == DataType::Utf8,
+        other => other.is_integer() || other.is_floating(),
+    }
+}
+
+/// Takes a batch that the other side filled in, whether or not it can be used. Its memory stays where it is, and is
+/// released when the last array that uses it is dropped.
+///
+/// # Errors
+/// [`ErrorKind::BadData`] if it is not a valid batch of `schema`.
+///
+/// # Safety
+/// `array` was filled by the rules of the C Data Interface: its pointers are NULL or lead to what the interface says, with
+/// buffers as long as lengths and offsets claim.
+pub unsafe fn import_batch(array: FFI_ArrowArray, schema: &SchemaRef) -> Result<RecordBatch> {
+    let data_type = DataType::Struct(schema.fields().clone());
+    let view: *const FFI_ArrowArray = &raw const array;
+    // SAFETY: both types have the layout of the C struct.
+    let view = unsafe { &*view.cast::<ArrowArray>() };
+    if view.offset != 0 {
+        return Err(refused("a batch has an offset of its own"));
+    }
+    // SAFETY: the caller's promise.
+    unsafe { check_array(view, &data_type, 0) }?;
+    if array.is_empty() {
+        return Ok(RecordBatch::new_empty(schema.clone()));
+    }
+    let damaged = |error| Error::caused(ErrorKind::BadData, "taking a batch from the C border", error);
+    caught(|| {
+        let rows = array.len();
+        // SAFETY: the caller's promise; what it cannot promise is checked above and below.
+        let data = unsafe { from_ffi_and_data_type(array, data_type) }.map_err(damaged)?;
+        data.validate_full().map_err(damaged)?;
+        let table = StructArray::from(data);
+        if table.null_count() > 0 {
+            return Err(refused("a batch has rows that are null as a whole"));
+        }
+        let columns = table.into_parts().1;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(damaged)
+    })
+}
+
+/// Where a type's offsets are wide, narrow, or not there at all.
+#[derive(Clone, Copy)]
+enum Offsets {
+    None,
+    Narrow,
+    Wide,
+}
+
+/// How a type lies in memory: buffers (validity first), offsets, and whether a data buffer follows them.
+fn shape(data_type: &DataType) -> (i64, Offsets) {
+    match data_type {
+        DataType::Struct(_) => (1, Offsets::None),
+        DataType::List(_) => (2, Offsets::Narrow),
+        DataType::LargeList(_) => (2, Offsets::Wide),
+        DataType::Utf8 | DataType::Binary => (3, Offsets::Narrow),
+        DataType::LargeUtf8 | DataType::LargeBinary => (3, Offsets::Wide),
+        _ => (2, Offsets::None),
+    }
+}
+
+/// Looks at all that arrow-rs follows without looking, at least `rows` rows long.
+///
+/// # Safety
+/// As [`import_batch`].
+unsafe fn check_array(array: &ArrowArray, data_type: &DataType, rows: i64) -> Result<()> {
+    if array.release.is_none() {
+        return Err(refused(format!("an array of type {data_type} is missing or already released")));
+    }
+    let sane = (0..=MAX_ROWS).contains(&array.length)
+        && (0..=MAX_ROWS).contains(&array.offset)
+        && array.length + array.offset <= MAX_ROWS
+        && (-1..=array.length).contains(&array.null_count);
+    if !sane || array.length < rows {
+        return Err(refused(format!(
+            "an array of type {data_type} has length {}, offset {}, null count {}",
+            array.length, array.offset, array.null_count
+        )));
+    }
+    let (n_buffers, offsets) = shape(data_type);
+    if array.n_buffers != n_buffers || array.buffers.is_null() {
+        return Err(refused(format!("an array of type {data_type} has {} buffers", array.n_buffers)));
+    }
+    // SAFETY: the list is not NULL and has n_buffers pointers.
+    let buffer = |index: usize| unsafe { array.buffers.add(index).read_unaligned() };
+    let end = array.offset + array.length;
+    if (buffer(0).is_null() && array.null_count > 0) || (n_buffers > 1 && end > 0 && buffer(1).is_null()) {
+        return Err(refused(format!("a buffer of an array of type {data_type} is missing")));
+    }
+    if end > 0 {
+        let last = match offsets {
+            Offsets::None => 0,
+            // SAFETY: the offsets are not NULL and reach to `end`.
+            Offsets::Narrow => unsafe { check_offsets::<i32>(buffer(1).cast(), array) }?,
+            // SAFETY: as above.
+            Offsets::Wide => unsafe { check_offsets::<i64>(buffer(1).cast(), array) }?,
+        };
+        if n_buffers == 3 && last > 0 && buffer(2).is_null() {
+            return Err(refused(format!("the bytes of an array of type {data_type} are missing")));
+        }
+    }
+    // SAFETY: the caller's promise.
+    unsafe { check_children(array, data_type) }
+}
+
+/// Offsets must not be negative and must not fall. Answers with the last one.
+///
+/// # Safety
+/// `offsets` leads to one more offset than the array has rows, those before its own offset included.
+unsafe fn check_offsets<T: Copy + Ord + Default + Into<i64>>(
+    offsets: *const T,
+    array: &ArrowArray,
+) -> Result<i64> {
+    if !offsets.is_aligned() {
+        return Err(refused("an array's offsets are not aligned"));
+    }
+    let count = (array.offset + array.length) as usize + 1;
+    // SAFETY: the caller's promise, and aligned.
+    let offsets = &unsafe { std::slice::from_raw_parts(offsets, count) }[array.offset as usize..];
+    if offsets[0] < T::default() || !offsets.is_sorted() {
+        return Err(refused("an array's offsets are negative or fall"));
+    }
+    Ok(offsets[offsets.len() - 1].into())
+}
+
+/// # Safety
+/// As [`import_batch`].
+unsafe fn check_children(array: &ArrowArray, data_type: &DataType) -> Result<()> {
+    let (types, rows): (Vec<&DataType>, i64) = match data_type {
+        DataType::Struct(fields) => {
+            (fields.iter().map(|field| field.data_type()).collect(), array.offset + array.length)
+        }
+        DataType::List(item) | DataType::LargeList(item) => (vec![item.data_type()], 0),
+        _ => (Vec::new(), 0),
+    };
+    if array.n_children != types.len() as i64 || (array.n_children > 0 && array.children.is_null()) {
+        return Err(refused(format!("an array of type {data_type} has {} children", array.n_children)));
+    }
+    for (index, child_type) in types.into_iter().enumerate() {
+        // SAFETY: the list is not NULL and has n_children pointers, each NULL or an array.
+        let child = unsafe { array.children.add(index).read_unaligned().as_ref() };
+        let child = child.ok_or_else(|| refused(format!("child {index} of an array is missing")))?;
+        // SAFETY: the caller's promise covers children.
+        unsafe { check_array(child, child_type, rows) }?;
+    }
+    // SAFETY: NULL or an array.
+    match (unsafe { array.dictionary.as_ref() }, data_type) {
+        // SAFETY: the caller's promise covers dictionaries.
+        (Some(values), DataType::Dictionary(_, values_type)) => unsafe { check_array(values, values_type, 0) },
+        (None, DataType::Dictionary(..)) => Err(refused("a dictionary is missing")),
+        (Some(_), _) => Err(refused(format!("an array of type {data_type} has a dictionary"))),
+        (None, _) => Ok(()),
+    }
+}
+
+/// A stream that the other side makes. Ends after its first error; released when dropped.
+#[derive(Debug)]
+pub struct ImportedStream {
+    stream: ArrowArrayStream,
+    schema: SchemaRef,
+    over: bool,
+}
+
+impl ImportedStream {
+    /// Takes a stream that the other side filled in, whether or not it can be used.
+    ///
+    /// # Errors
+    /// [`ErrorKind::SchemaMismatch`] if it is not a stream of `declared`, and what [`import_schema`] refuses.
+    ///
+    /// # Safety
+    /// `stream` was empty, or was filled by the rules of the C Stream Interface, and keeps to them.
+    pub unsafe fn new(mut stream: ArrowArrayStream, declared: &SchemaRef) -> Result<Self> {
+        let (Some(_), Some(get_schema), Some(_)) = (stream.release, stream.get_schema, stream.get_next) else {
+            return Err(Error::new(ErrorKind::InvalidState, "the stream is missing or already released"));
+        };
+        let mut schema = FFI_ArrowSchema::empty();
+        // SAFETY: the stream is alive, and the caller promises that it keeps to the interface.
+        let code = unsafe { get_schema(&raw mut stream, (&raw mut schema).cast()) };
+        if code != 0 {
+            return Err(last_error(&mut stream, code).context("asking a stream for its schema"));
+        }
+        // SAFETY: the stream has just filled it.
+        let schema = unsafe { import_schema(schema) }?;
+        if schema != *declared {
+            return Err(Error::new(
+                ErrorKind::SchemaMismatch,
+                format!("the stream's schema is not the declared one: {schema:?} instead of {declared:?}"),
+            ));
+        }
+        Ok(Self { stream, schema, over: false })
+    }
+
+    fn pull(&mut self) -> Result<Option<RecordBatch>> {
+        let get_next = self.stream.get_next.expect("looked at by `new`, and only the stream itself could change it");
+        let mut array = FFI_ArrowArray::empty();
+        // SAFETY: the stream is alive, and `new` was promised that it keeps to the interface.
+        let code = unsafe { get_next(&raw mut self.stream, (&raw mut array).cast()) };
+        if code != 0 {
+            return Err(last_error(&mut self.stream, code));
+        }
+        if array.is_released() {
+            return Ok(None);
+        }
+        // SAFETY: the stream has just filled it.
+        unsafe { import_batch(array, &self.schema) }.map(Some)
+    }
+}
+
+impl Iterator for ImportedStream {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        let next = self.pull();
+        self.over = !matches!(next, Ok(Some(_)));
+        next.transpose()
+    }
+}
+
+impl BatchStream for ImportedStream {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+}
+
+/// What a stream says about a failure whose code it has just returned.
+fn last_error(stream: &mut ArrowArrayStream, code: c_int) -> Error {
+    let text = stream.get_last_error.and_then(|get_last_error| {
+        // SAFETY: the stream is alive and has just failed: then this may be called. The text is copied at once.
+        unsafe { foreign_text(get_last_error(stream)) }
+    });
+    let kind = stream_kind(code);
+    let text = text.filter(|text| !text.is_empty()).unwrap_or_else(|| "the stream failed and does not say why".to_owned());
+    if DFP_STREAM_CODE_BASE + kind.code() == code {
+        Error::new(kind, text)
+    } else {
+        Error::new(kind, format!("{text} (code {code})"))
+    }
+}
+
+/// The kind behind a stream callback's code: one of ours, or one of the errno values that Arrow asks for.
+fn stream_kind(code: c_int) -> ErrorKind {
+    const ERRNO: [(c_int, ErrorKind); 9] = [
+        (1, ErrorKind::Permission),
+        (2, ErrorKind::NotFound),
+        (5, ErrorKind::Io),
+        (12, ErrorKind::ResourceExhausted),
+        (13, ErrorKind::Permission),
+        (22, ErrorKind::BadData),
+        (28, ErrorKind::ResourceExhausted),
+        (110, ErrorKind::Timeout),
+        (125, ErrorKind::Cancelled),
+    ];
+    if code > DFP_STREAM_CODE_BASE {
+        return ErrorKind::from_code(code - DFP_STREAM_CODE_BASE);
+    }
+    ERRNO.iter().find(|(errno, _)| *errno == code).map_or(ErrorKind::Internal, |(_, kind)| *kind)
+}
+
+#[cfg(test)]
+#[path = "import_tests.rs"]
+mod tests;
