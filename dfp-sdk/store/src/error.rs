@@ -35,6 +35,15 @@ pub enum Error {
         /// Where the store is.
         directory: PathBuf,
     },
+    /// The process that last wrote the store died, and this one may not put it in order.
+    #[error(
+        "the store in {} was left by a process that died: open it for writing once, as a user who may",
+        .directory.display()
+    )]
+    NeedsRepair {
+        /// Where the store is.
+        directory: PathBuf,
+    },
     /// A newer dfp wrote the store.
     #[error(
         "the store in {} has format {found}, this dfp knows up to {known}: use a dfp at least as new as the one that wrote it",
@@ -136,7 +145,7 @@ impl Error {
         match self {
             Self::Io { source, .. } => ErrorKind::from(source),
             Self::NoStore { .. } => ErrorKind::NotFound,
-            Self::Locked { .. } | Self::ReadOnly { .. } => ErrorKind::InvalidState,
+            Self::Locked { .. } | Self::ReadOnly { .. } | Self::NeedsRepair { .. } => ErrorKind::InvalidState,
             Self::NewerFormat { .. } => ErrorKind::Unsupported,
             Self::Damaged { .. } => ErrorKind::BadData,
             Self::Database { source, .. } => database_kind(source),

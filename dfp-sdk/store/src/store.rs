@@ -69,10 +69,12 @@ impl Store {
         })
     }
 
-    /// Opens the store in `directory` for reading, beside any process that writes it.
+    /// Opens the store in `directory` for reading, beside any process that writes it. If the last one that did has died,
+    /// its unfinished publication is cleared away first.
     ///
     /// # Errors
-    /// [`Error::NoStore`] if there is none, else as [`open`](Self::open).
+    /// [`Error::NoStore`] if there is none, [`Error::NeedsRepair`] if something is to be cleared away but the file may not
+    /// be written, else as [`open`](Self::open).
     pub fn open_read_only(directory: impl AsRef<Path>) -> Result<Self> {
         let directory = directory.as_ref();
         let file = directory.join(FILE);
@@ -82,8 +84,7 @@ impl Store {
             return Err(Error::NoStore { directory: directory.to_owned() });
         }
         guarded("opening it", || {
-            let database =
-                builder(CACHE_BYTES).open_read_only(&file).map_err(|error| refused(directory, error))?;
+            let database = read_database(&file).map_err(|error| refused(directory, error))?;
             let transaction = database.begin_read().doing("reading the store's format")?;
             check_format(directory, format(&transaction)?)?
                 .ok_or_else(|| Error::NoStore { directory: directory.to_owned() })?;
@@ -143,6 +144,27 @@ fn builder(cache_bytes: usize) -> Builder {
     builder
 }
 
+/// Opens the database for reading, after a repair if it needs one.
+fn read_database(file: &Path) -> Result<ReadOnlyDatabase, DatabaseError> {
+    let builder = builder(CACHE_BYTES);
+    match builder.open_read_only(file) {
+        Err(DatabaseError::RepairAborted) => match builder.open(file) {
+            // Whoever has it open for writing by now has repaired it.
+            Ok(_) | Err(DatabaseError::DatabaseAlreadyOpen) => builder.open_read_only(file),
+            Err(DatabaseError::Storage(StorageError::Io(source)))
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+                ) =>
+            {
+                Err(DatabaseError::RepairAborted)
+            }
+            Err(error) => Err(error),
+        },
+        opened => opened,
+    }
+}
+
 /// The format in the database; `None` if nothing was ever committed to it.
 fn format(transaction: &ReadTransaction) -> Result<Option<u32>> {
     const DOING: &str = "reading the store's format";
@@ -166,6 +188,7 @@ fn refused(directory: &Path, error: DatabaseError) -> Error {
     let doing = format!("opening the store in {}", directory.display());
     match error {
         DatabaseError::DatabaseAlreadyOpen => Error::Locked { directory: directory.to_owned() },
+        DatabaseError::RepairAborted => Error::NeedsRepair { directory: directory.to_owned() },
         DatabaseError::Storage(StorageError::Io(source)) if source.kind() != io::ErrorKind::InvalidData => {
             Error::Io { doing, source }
         }

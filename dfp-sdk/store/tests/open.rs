@@ -1,0 +1,82 @@
+//! Opening: what is made, and how every refusal reads.
+
+mod common;
+
+use std::fs;
+
+use dfp_core::ErrorKind;
+use dfp_store::{Error, FILE, Store};
+
+#[test]
+fn one_process_cannot_open_it_twice_for_writing() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path()).unwrap();
+    assert!(matches!(Store::open(directory.path()), Err(Error::Locked { .. })));
+    Store::open_read_only(directory.path()).unwrap();
+    drop(store);
+    Store::open(directory.path()).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_can_look_inside() {
+    use std::os::unix::fs::PermissionsExt;
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("a/b");
+    drop(Store::open(&directory).unwrap());
+    let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(directory.clone()), mode(directory.join(FILE))), (0o700, 0o600));
+}
+
+#[test]
+fn reading_needs_a_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let error = || Store::open_read_only(directory.path()).unwrap_err();
+    assert_eq!(error().kind(), ErrorKind::NotFound);
+    // A process that died right after making the file.
+    fs::write(directory.path().join(FILE), b"").unwrap();
+    assert!(matches!(error(), Error::NoStore { .. }));
+    drop(Store::open(directory.path()).unwrap());
+    Store::open_read_only(directory.path()).unwrap();
+}
+
+#[test]
+fn other_files_are_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join(FILE);
+    for content in [b"hello".to_vec(), vec![0; 100_000], b"redb".repeat(9000)] {
+        fs::write(&file, &content).unwrap();
+        for opened in [Store::open(directory.path()), Store::open_read_only(directory.path())] {
+            let error = opened.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::BadData, "{error}");
+        }
+        assert_eq!(fs::read(&file).unwrap(), content);
+    }
+}
+
+#[test]
+fn newer_formats_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(Store::open(directory.path()).unwrap());
+    let database = redb::Database::open(directory.path().join(FILE)).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let meta: redb::TableDefinition<'_, &str, u32> = redb::TableDefinition::new("meta");
+    transaction.open_table(meta).unwrap().insert("format", 2).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    for opened in [Store::open(directory.path()), Store::open_read_only(directory.path())] {
+        let error = opened.unwrap_err();
+        assert!(matches!(error, Error::NewerFormat { found: 2, known: 1, .. }), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
+}
+
+#[test]
+fn a_file_in_the_way_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, b"").unwrap();
+    let error = Store::open(&file).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+    assert!(error.to_string().contains("file"), "{error}");
+}
