@@ -5,11 +5,17 @@
 //! applies its load columns to raw batches.
 #![forbid(unsafe_code)]
 
+pub mod batcher;
 mod datetime;
+pub mod derive;
 mod error;
+mod hash;
+mod input;
 mod load;
 mod period;
 mod profile;
+pub mod split;
+pub mod window;
 
 pub use error::{Error, Result};
 pub use load::{LoadOptions, LoadStage, Selection};

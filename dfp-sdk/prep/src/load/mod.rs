@@ -1,23 +1,21 @@
 //! Raw batches to loaded batches: who, when, and the profile's load columns.
 
 mod families;
-mod input;
 mod rules;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
-use arrow_array::types::TimestampNanosecondType;
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 use dfp_core::{EVENT_TIME, Host, Level, ORIGIN, RECORD_ID, Reject, Stage, reason};
 
-use self::input::{Input, Missing};
 pub(crate) use self::rules::time_type;
+use crate::input::{self, Input, Missing};
 use crate::profile::{ENTITY, LoadColumn, Profile};
 use crate::{Error, Result};
 
@@ -63,6 +61,11 @@ impl Selection {
     pub fn holds(&self, entity: &str) -> bool {
         !self.skip.contains(entity) && (self.only.is_empty() || self.only.contains(entity))
     }
+
+    /// Whether rows of nobody take part in the group of all.
+    pub(crate) fn holds_unnamed(&self) -> bool {
+        self.only.is_empty()
+    }
 }
 
 /// What a run asks of the load stage beside the profile.
@@ -102,7 +105,7 @@ pub struct LoadStage {
     believable: (i64, i64),
     asked: (i64, i64),
     plan: Option<Plan>,
-    ready: Option<RecordBatch>,
+    ready: VecDeque<RecordBatch>,
 }
 
 /// Where the columns are in the raw batches.
@@ -140,7 +143,7 @@ impl LoadStage {
             profile: profile.clone(),
             host,
             plan: None,
-            ready: None,
+            ready: VecDeque::new(),
         })
     }
 
@@ -297,6 +300,14 @@ fn gather<'a>(batch: &'a RecordBatch, indices: &[Option<usize>]) -> Vec<Input<'a
     indices.iter().map(|index| Input::of(index.map(|index| batch.column(index).as_ref()))).collect()
 }
 
+/// Batches with more text are loaded in parts: joined or replaced text must stay below what one text array can hold.
+const MAX_TEXT_BYTES: usize = 1 << 26;
+
+fn text_bytes(batch: &RecordBatch) -> usize {
+    let texts = batch.columns().iter().filter_map(|column| column.as_string_opt::<i32>());
+    texts.map(|text| (text.value_offsets()[text.len()] - text.value_offsets()[0]) as usize).sum()
+}
+
 impl Stage for LoadStage {
     fn bind(&mut self, input: SchemaRef) -> dfp_core::Result<SchemaRef> {
         let plan = self.plan(&input)?;
@@ -307,12 +318,24 @@ impl Stage for LoadStage {
 
     fn push(&mut self, batch: RecordBatch) -> dfp_core::Result<()> {
         let plan = self.plan.as_ref().ok_or(Error::Unbound)?;
-        self.ready = Some(self.load(plan, &batch)?);
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            let rows = part.num_rows();
+            if rows > 1 && text_bytes(&part) > MAX_TEXT_BYTES {
+                parts.push(part.slice(rows / 2, rows - rows / 2));
+                parts.push(part.slice(0, rows / 2));
+                continue;
+            }
+            let loaded = self.load(plan, &part)?;
+            if loaded.num_rows() > 0 {
+                self.ready.push_back(loaded);
+            }
+        }
         Ok(())
     }
 
     fn pull(&mut self) -> dfp_core::Result<Option<RecordBatch>> {
-        Ok(self.ready.take().filter(|batch| batch.num_rows() > 0))
+        Ok(self.ready.pop_front())
     }
 
     fn finish(&mut self) -> dfp_core::Result<()> {

@@ -9,8 +9,8 @@ use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, TimeUnit as ArrowUnit};
 
 use super::families;
-use super::input::{Input, Missing};
 use crate::datetime;
+use crate::input::{Input, Missing};
 use crate::profile::{ColumnType, LoadColumn, LoadRule, TimeUnit};
 
 /// The Arrow type of times.

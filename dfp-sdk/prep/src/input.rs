@@ -9,14 +9,14 @@ use arrow_schema::{DataType, TimeUnit};
 
 /// Words that mean "no value".
 #[derive(Debug, Clone)]
-pub(super) struct Missing(Vec<String>);
+pub(crate) struct Missing(Vec<String>);
 
 impl Missing {
-    pub(super) fn new(words: &[String]) -> Self {
+    pub(crate) fn new(words: &[String]) -> Self {
         Self(words.iter().map(|word| word.trim().to_owned()).collect())
     }
 
-    pub(super) fn holds(&self, text: &str) -> bool {
+    pub(crate) fn holds(&self, text: &str) -> bool {
         let text = text.trim();
         self.0.iter().any(|word| word.eq_ignore_ascii_case(text))
     }
@@ -24,7 +24,7 @@ impl Missing {
 
 /// A raw column; a column the source does not have is null in every row.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Input<'a> {
+pub(crate) enum Input<'a> {
     Absent,
     Text(&'a StringArray),
     Int(&'a Int64Array),
@@ -34,14 +34,14 @@ pub(super) enum Input<'a> {
 }
 
 /// Whether raw columns may have this type.
-pub(super) fn readable(dtype: &DataType) -> bool {
+pub(crate) fn readable(dtype: &DataType) -> bool {
     use DataType::{Boolean, Float64, Int64, Null, Timestamp, Utf8};
     matches!(dtype, Null | Utf8 | Int64 | Float64 | Boolean | Timestamp(TimeUnit::Nanosecond, _))
 }
 
 impl<'a> Input<'a> {
     /// Reads a column of a [`readable`] type.
-    pub(super) fn of(array: Option<&'a dyn Array>) -> Self {
+    pub(crate) fn of(array: Option<&'a dyn Array>) -> Self {
         let Some(array) = array else { return Self::Absent };
         match array.data_type() {
             DataType::Utf8 => Self::Text(array.as_string()),
@@ -55,7 +55,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    pub(super) fn is_null(&self, row: usize) -> bool {
+    pub(crate) fn is_null(&self, row: usize) -> bool {
         match self {
             Self::Absent => true,
             Self::Text(array) => array.is_null(row),
@@ -67,7 +67,7 @@ impl<'a> Input<'a> {
     }
 
     /// The value as text; numbers and booleans are written to `scratch`.
-    pub(super) fn text<'s>(&self, row: usize, scratch: &'s mut String) -> Option<&'s str>
+    pub(crate) fn text<'s>(&self, row: usize, scratch: &'s mut String) -> Option<&'s str>
     where
         'a: 's,
     {
