@@ -1,0 +1,83 @@
+//! The source's configuration.
+
+use dfp_plugin::{Error, ErrorKind, Result};
+use serde::Deserialize;
+
+use crate::fields;
+
+/// How the source reads. JSON Schema: `config.schema.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Files or addresses, read in this order.
+    pub inputs: Vec<String>,
+    /// Columns to emit, named by their paths in a diagnostic record (`properties.deviceDetail.browser`) whatever the
+    /// envelope. Paths nobody knows are text, nested values as JSON.
+    pub columns: Vec<String>,
+    /// Rows in a batch; one that holds much text ends earlier.
+    pub batch_rows: usize,
+    /// Longer records are rejected as `oversized`.
+    pub max_record_bytes: usize,
+    /// More deeply nested records are rejected as `too-deep`.
+    pub max_depth: usize,
+    /// What to do about an input that cannot be read.
+    pub unreadable: Unreadable,
+}
+
+/// What to do about an input that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unreadable {
+    /// End with an error that names it.
+    Fail,
+    /// Warn, count it as [`FILES_UNREADABLE`](crate::FILES_UNREADABLE) and go on.
+    Skip,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            inputs: Vec::new(),
+            columns: fields::default_columns(),
+            batch_rows: 8192,
+            max_record_bytes: 16 << 20,
+            max_depth: 128,
+            unreadable: Unreadable::Fail,
+        }
+    }
+}
+
+impl Config {
+    /// Refuses values that the reader cannot work with.
+    pub(crate) fn check(&self) -> Result<()> {
+        const MOST_COLUMNS: usize = 4096;
+        for (name, value, most) in [
+            ("batch_rows", self.batch_rows, 1 << 20),
+            ("max_record_bytes", self.max_record_bytes, 512 << 20),
+            ("max_depth", self.max_depth, 1024),
+        ] {
+            if value == 0 || value > most {
+                return Err(invalid(format!("{name} is {value}; it may be from 1 to {most}")));
+            }
+        }
+        if self.columns.len() > MOST_COLUMNS {
+            return Err(invalid(format!("{} columns; at most {MOST_COLUMNS} are read", self.columns.len())));
+        }
+        let mut names: Vec<&str> = self.columns.iter().map(String::as_str).collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(invalid(format!("column {} is asked for twice", pair[0])));
+        }
+        if let Some(name) = names.iter().find(|name| name.split('.').any(str::is_empty)) {
+            return Err(invalid(format!("column {name:?} is no dotted path")));
+        }
+        if let Some(name) = names.iter().find(|name| name.starts_with('_')) {
+            return Err(invalid(format!("column {name}: names that begin with _ are the source's own")));
+        }
+        Ok(())
+    }
+}
+
+fn invalid(what: String) -> Error {
+    Error::new(ErrorKind::InvalidConfig, format!("configuring source azure-ad: {what}"))
+}
