@@ -32,6 +32,18 @@ fn nanoseconds(seconds: i64, fraction: i64) -> Option<i64> {
     i64::try_from(i128::from(seconds) * i128::from(SECOND) + i128::from(fraction)).ok()
 }
 
+/// The instant of an ISO 8601 text, in nanoseconds since 1970, UTC: `2022-08-01`, `2022-08-01T03:02:04.418Z`,
+/// `2022-08-01 05:02+02:00`. Without a zone it is UTC. `None` if the text is no such instant, or outside 1677-09-21 to
+/// 2262-04-11.
+///
+/// ```
+/// assert_eq!(dfp_prep::parse_time("1970-01-01T01:00:01+01:00"), Some(1_000_000_000));
+/// assert_eq!(dfp_prep::parse_time("yesterday"), None);
+/// ```
+pub fn parse_time(text: &str) -> Option<i64> {
+    parse(text.as_bytes())
+}
+
 /// Days from 1970-01-01 to a date of the Gregorian calendar; `None` if there is no such date.
 pub(crate) fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);

@@ -15,8 +15,11 @@ mod load;
 mod period;
 mod profile;
 pub mod split;
+#[cfg(test)]
+mod testing;
 pub mod window;
 
+pub use datetime::parse_time;
 pub use error::{Error, Result};
 pub use load::{LoadOptions, LoadStage, Selection};
 pub use period::{Period, Span};

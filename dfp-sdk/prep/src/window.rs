@@ -217,3 +217,112 @@ impl RollingWindow {
         Ok(copies)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{raw, texts};
+    use dfp_core::RECORD_ID;
+    use proptest::prelude::*;
+
+    fn history(min_history: u64, min_increment: u64, max_history: MaxHistory) -> History {
+        History { min_history, min_increment, max_history }
+    }
+
+    /// Rows of one-second times, told apart by their time and value only.
+    fn rows(rows: &[(i64, &str)]) -> RecordBatch {
+        let times: Vec<_> = rows.iter().map(|row| row.0 * 1_000_000_000).collect();
+        let values: Vec<_> = rows.iter().map(|row| Some(row.1)).collect();
+        raw(&times, &[("v", &values)]).project(&[1, 2, 3]).unwrap()
+    }
+
+    fn values(batch: &RecordBatch) -> String {
+        texts(batch, "v").into_iter().flatten().collect()
+    }
+
+    #[test]
+    fn sorting_is_stable() {
+        let batch = raw(&[5, 1, 5, 1], &[]);
+        let ids: Vec<_> = texts(&sort_by_time(&batch).unwrap(), RECORD_ID).into_iter().flatten().collect();
+        assert_eq!(ids, ["r1", "r3", "r0", "r2"]);
+    }
+
+    #[test]
+    fn late_rows_go_into_their_place_and_repeats_are_dropped() {
+        let mut window = RollingWindow::new(history(1, 1, MaxHistory::All));
+        let first = window.push(&rows(&[(10, "c"), (30, "e"), (30, "e")])).unwrap();
+        assert_eq!(values(&first.window.unwrap().rows), "cee");
+        let second = window.push(&rows(&[(20, "d"), (30, "e"), (5, "b"), (30, "f")])).unwrap();
+        assert_eq!((second.repeats, second.too_old), (1, 0));
+        let second = second.window.unwrap();
+        assert_eq!(values(&second.rows), "bcdeef");
+        assert_eq!(values(&second.new_rows(&second.rows).unwrap()), "bdf");
+        let again = window.push(&rows(&[(20, "d"), (30, "e"), (5, "b"), (30, "f")])).unwrap();
+        assert_eq!((again.repeats, again.window), (4, None));
+        assert_eq!(window.len(), 6);
+    }
+
+    #[test]
+    fn what_was_cut_does_not_come_back() {
+        let mut window = RollingWindow::new(history(1, 1, MaxHistory::Rows(2)));
+        window.push(&rows(&[(1, "a"), (2, "b")])).unwrap();
+        let pushed = window.push(&rows(&[(3, "c"), (4, "d")])).unwrap();
+        assert_eq!(values(&pushed.window.unwrap().rows), "cd");
+        let pushed = window.push(&rows(&[(1, "a"), (2, "x")])).unwrap();
+        assert_eq!((pushed.too_old, pushed.window), (2, None));
+    }
+
+    #[test]
+    fn a_failed_push_changes_nothing() {
+        let mut window = RollingWindow::new(history(1, 1, MaxHistory::All));
+        window.push(&rows(&[(1, "a")])).unwrap();
+        assert!(window.push(&rows(&[(2, "b")]).project(&[0, 1]).unwrap()).is_err());
+        assert!(window.push(&rows(&[(2, "b")]).project(&[0, 2]).unwrap()).is_err());
+        let pushed = window.push(&rows(&[(2, "b")])).unwrap();
+        assert_eq!(values(&pushed.window.unwrap().rows), "ab");
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_is_lost_or_doubled_however_it_arrives(
+            all in prop::collection::vec((0_i64..20, "[a-d]"), 1..30),
+            cuts in prop::collection::vec(0_usize..30, 0..4),
+        ) {
+            let mut window = RollingWindow::new(history(1, 1, MaxHistory::All));
+            // Equal rows of different files count once: tell them apart.
+            let all: Vec<_> = all.iter().enumerate().map(|(n, (time, v))| (*time, format!("{v}{n} "))).collect();
+            let all: Vec<_> = all.iter().map(|(time, v)| (*time, v.as_str())).collect();
+            let mut ends: Vec<_> = cuts.into_iter().map(|cut| cut.min(all.len())).chain([all.len()]).collect();
+            ends.sort_unstable();
+            let (mut start, mut reported) = (0, 0);
+            for end in ends {
+                let pushed = window.push(&rows(&all[start..end])).unwrap();
+                reported += pushed.window.map_or(0, |window| window.new.true_count());
+                start = end;
+            }
+            prop_assert_eq!(reported, all.len());
+            let held = &window.held.as_ref().unwrap().rows;
+            let sorted = sort_by_time(&rows(&all)).unwrap();
+            prop_assert_eq!(held.project(&[1, 2]).unwrap(), sorted.project(&[1, 2]).unwrap());
+        }
+
+        #[test]
+        fn a_training_window_is_the_newest_rows_and_every_new_one(
+            mut times in prop::collection::vec(0_i64..1000, 1..50),
+            new_from in 0_usize..50,
+            rows in 1_u64..60,
+            min_history in 1_u64..60,
+        ) {
+            times.sort_unstable();
+            let new: Vec<_> = (0..times.len()).map(|row| row >= new_from).collect();
+            let history = history(min_history, 1, MaxHistory::Rows(rows));
+            let window = training_rows(&history, &times, &new);
+            let enough = times.len() as u64 >= min_history && new_from < times.len();
+            prop_assert_eq!(window.is_some(), enough);
+            if let Some(window) = window {
+                let expected = (rows as usize).max(times.len() - new_from).min(times.len());
+                prop_assert_eq!(window, times.len() - expected..times.len());
+            }
+        }
+    }
+}

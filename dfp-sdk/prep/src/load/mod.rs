@@ -2,6 +2,8 @@
 
 mod families;
 mod rules;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -1,5 +1,8 @@
 //! Columns computed from an entity's records, oldest first.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::Arc;
