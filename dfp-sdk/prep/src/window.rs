@@ -11,15 +11,15 @@ use arrow_select::filter::filter_record_batch;
 use arrow_select::take::{take, take_record_batch};
 use foldhash::fast::RandomState;
 
-use crate::Result;
 use crate::derive::times;
 pub use crate::hash::row_hashes;
 use crate::profile::{History, MaxHistory};
+use crate::{Error, Result};
 
 /// The rows oldest first; rows of equal time keep their order.
 ///
 /// # Errors
-/// [`Error::Column`](crate::Error::Column) if the batch has no column `_time` or it has nulls.
+/// [`Error::Column`] if the batch has no column `_time` or it has nulls.
 pub fn sort_by_time(batch: &RecordBatch) -> Result<RecordBatch> {
     Ok(match time_order(times(batch)?) {
         Some(order) => take_record_batch(batch, &order)?,
@@ -131,6 +131,9 @@ impl Held {
 
     /// Both, oldest first; of equal times, `self`'s rows first.
     fn merged(&self, later: &Self) -> Result<Self> {
+        if later.rows.schema().fields() != self.rows.schema().fields() {
+            return Err(Error::column("*", "the batch has other columns than those held"));
+        }
         let rows = concat_batches(&self.rows.schema(), [&self.rows, &later.rows])?;
         let hashes = self.hashes.values().iter().chain(later.hashes.values());
         let merged = Self {
