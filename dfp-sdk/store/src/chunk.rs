@@ -144,3 +144,85 @@ fn read_message(raw: &Buffer, schema: SchemaRef) -> Result<RecordBatch, ArrowErr
     let body = raw.slice(mark.len() + size_of::<u32>() + length);
     read_record_batch(&body, batch, schema, &HashMap::new(), None, &message.version())
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{BooleanArray, Int64Array, StringArray, UInt64Array};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::error::guarded;
+
+    const KEY: &str = "key";
+
+    fn rows() -> RecordBatch {
+        let texts = StringArray::from(vec![Some("Firefox"), None, Some("Firefox"), Some("é")]);
+        RecordBatch::try_from_iter([
+            ("_hash", Arc::new(UInt64Array::from(vec![1, 2, 3, 4])) as _),
+            ("text", Arc::new(texts) as _),
+            ("number", Arc::new(Int64Array::from(vec![Some(1), None, Some(-1), Some(7)])) as _),
+            ("flag", Arc::new(BooleanArray::from(vec![Some(true), None, None, Some(false)])) as _),
+        ])
+        .unwrap()
+    }
+
+    fn forged(rows: u32, raw: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0; HEADER];
+        bytes[4..8].copy_from_slice(&rows.to_le_bytes());
+        bytes[24..28].copy_from_slice(&(raw.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&lz4_flex::block::compress(raw));
+        seal(KEY, &bytes)
+    }
+
+    fn decode(sealed: &[u8]) -> Result<RecordBatch> {
+        guarded("decoding", || Chunk::open(KEY, sealed)?.decode(KEY, rows().schema()))
+    }
+
+    #[test]
+    fn round_trip() {
+        let sealed = encode(KEY, 3, -7, 9, &rows()).unwrap();
+        let header = Chunk::open(KEY, &sealed).unwrap().header;
+        assert_eq!((header.schema, header.rows, header.first, header.last), (3, 4, -7, 9));
+        assert_eq!(decode(&sealed).unwrap(), rows());
+        let slice = rows().slice(1, 2);
+        assert_eq!(decode(&encode(KEY, 0, 0, 0, &slice).unwrap()).unwrap(), slice);
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused_before_memory_is_taken() {
+        let mut bytes = vec![0; HEADER];
+        bytes[24..28].copy_from_slice(&u32::MAX.to_le_bytes());
+        let error = decode(&seal(KEY, &bytes)).unwrap_err();
+        assert!(error.to_string().contains("impossible size"), "{error}");
+    }
+
+    proptest! {
+        /// Content that nobody wrote, under a right checksum: rows or an error, nothing else.
+        #[test]
+        fn forged_content_is_survived(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
+            cut in any::<prop::sample::Index>(),
+            cuts in any::<bool>(),
+            rows_claimed in prop_oneof![Just(4_u32), any::<u32>()],
+        ) {
+            let mut raw = message(&rows()).unwrap();
+            for (place, value) in changes {
+                let place = place.index(raw.len());
+                raw[place] = value;
+            }
+            if cuts {
+                raw.truncate(cut.index(raw.len()));
+            }
+            match decode(&forged(rows_claimed, &raw)) {
+                Ok(batch) => prop_assert_eq!(batch.num_rows(), rows_claimed as usize),
+                Err(error) => prop_assert_eq!(error.kind(), dfp_core::ErrorKind::BadData),
+            }
+        }
+
+        #[test]
+        fn junk_is_survived(content in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(decode(&seal(KEY, &content)).is_err());
+            prop_assert!(decode(&forged(4, &content)).is_err());
+        }
+    }
+}

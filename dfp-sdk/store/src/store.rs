@@ -230,3 +230,123 @@ fn make_directory(directory: &Path) -> io::Result<()> {
 fn make_file(file: &Path) -> io::Result<()> {
     fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(file).map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Arc, Mutex};
+
+    use arrow_array::{RecordBatch, TimestampNanosecondArray, UInt64Array};
+    use dfp_core::ErrorKind;
+    use redb::StorageBackend;
+
+    use super::*;
+    use crate::ModelDetails;
+
+    /// A disk in memory that is full after so many bytes, and a power cut: what was written stays.
+    #[derive(Debug, Clone, Default)]
+    struct Disk {
+        content: Arc<Mutex<Vec<u8>>>,
+        /// Writes that still succeed.
+        writes: Arc<AtomicU64>,
+    }
+
+    impl Disk {
+        fn with_writes(content: Vec<u8>, writes: u64) -> Self {
+            Self { content: Arc::new(Mutex::new(content)), writes: Arc::new(AtomicU64::new(writes)) }
+        }
+
+        fn spend(&self) -> io::Result<()> {
+            let spent =
+                self.writes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+            spent.map(drop).map_err(|_| io::ErrorKind::StorageFull.into())
+        }
+
+        fn store(&self) -> Result<Store> {
+            let directory = Path::new("memory");
+            let database = Builder::new().create_with_backend(self.clone());
+            Store::prepare(directory, database.map_err(|error| refused(directory, error))?)
+        }
+    }
+
+    impl StorageBackend for Disk {
+        fn len(&self) -> io::Result<u64> {
+            Ok(self.content.lock().unwrap().len() as u64)
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            let content = self.content.lock().unwrap();
+            let wanted = content.get(offset as usize..offset as usize + out.len());
+            out.copy_from_slice(wanted.ok_or(io::ErrorKind::UnexpectedEof)?);
+            Ok(())
+        }
+
+        fn set_len(&self, length: u64) -> io::Result<()> {
+            self.spend()?;
+            self.content.lock().unwrap().resize(length as usize, 0);
+            Ok(())
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            self.spend()?;
+            self.content.lock().unwrap()[offset as usize..][..data.len()].copy_from_slice(data);
+            Ok(())
+        }
+    }
+
+    fn publish(store: &Store, number: i64) -> Result<()> {
+        let mut publication = store.publication()?;
+        let times = TimestampNanosecondArray::from(vec![number]);
+        let rows = RecordBatch::try_from_iter([("_time", Arc::new(times) as _)]).unwrap();
+        for entity in 0..20 {
+            let entity = entity.to_string();
+            publication.append_history("s", &entity, &rows, &UInt64Array::from(vec![0]))?;
+            publication.put_model(&entity, &vec![number as u8; 9000], &ModelDetails::default())?;
+        }
+        publication.log_run(&number.into())?;
+        publication.commit()
+    }
+
+    /// How many publications are there, having checked that they are there whole.
+    fn check(store: &Store) -> usize {
+        let snapshot = store.snapshot().unwrap();
+        let number = snapshot.runs(9).unwrap().len();
+        for entity in 0..20 {
+            let entity = entity.to_string();
+            let rows = snapshot.history("s", &entity, ..).unwrap().unwrap();
+            assert_eq!(rows.num_rows(), number);
+            assert_eq!(snapshot.model_bytes(&entity, None).unwrap().unwrap(), vec![number as u8; 9000]);
+        }
+        number
+    }
+
+    #[test]
+    fn a_full_disk_leaves_the_last_good_state() {
+        let disk = Disk::with_writes(Vec::new(), u64::MAX);
+        let store = disk.store().unwrap();
+        publish(&store, 1).unwrap();
+        drop(store);
+        let before = disk.content.lock().unwrap().clone();
+
+        let mut failures = 0;
+        for writes in 0.. {
+            // The write that fails, and every one after it, closing included.
+            let disk = Disk::with_writes(before.clone(), writes);
+            let outcome = disk.store().and_then(|store| publish(&store, 2));
+            let after = disk.content.lock().unwrap().clone();
+            let found = check(&Disk::with_writes(after, u64::MAX).store().unwrap());
+            let Err(error) = outcome else {
+                assert_eq!(found, 2);
+                break;
+            };
+            failures += 1;
+            assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{error}");
+            assert!(found == 1 || found == 2, "after {writes} writes: {found}");
+        }
+        assert!(failures > 10, "only {failures} ways to fail");
+    }
+}
