@@ -68,3 +68,17 @@ pub use names::{MAX_ENTITY, MAX_MODEL, MAX_SOURCE, model_name};
 pub use publication::{MAX_MODEL_BYTES, Publication};
 pub use snapshot::Snapshot;
 pub use store::{CACHE_BYTES, FILE, Store};
+
+#[cfg(test)]
+mod tests {
+    use super::{Publication, Snapshot, Store};
+
+    #[test]
+    fn threads_may_share_stores_and_snapshots() {
+        fn shared<T: Send + Sync>() {}
+        fn sent<T: Send>() {}
+        shared::<Store>();
+        shared::<Snapshot>();
+        sent::<Publication>();
+    }
+}

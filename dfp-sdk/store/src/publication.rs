@@ -30,8 +30,8 @@ pub const MAX_MODEL_BYTES: u64 = 1 << 30;
 /// [`commit`](Self::commit), or the death of the process, leaves the store as it was.
 ///
 /// A publication sees its own changes; nobody else does before the commit. It belongs to one thread at a time. A method
-/// that refuses its arguments, or meets damage, has changed nothing, and the publication may go on with other entities;
-/// after [`Error::Database`] or [`Error::Io`] it should be dropped.
+/// that refuses its arguments, or meets damage, has stored none of what it was given, and the publication may go on with
+/// other entities; after [`Error::Database`] or [`Error::Io`] it should be dropped.
 pub struct Publication {
     transaction: WriteTransaction,
     schemas: HashMap<String, Arc<Schemas>>,
@@ -237,7 +237,8 @@ impl Publication {
         Ok(removed)
     }
 
-    /// Notes that an entity was trained on what it has now: [`Statistics::increment`] counts from here.
+    /// Notes that an entity was trained on what it has now: [`Statistics::increment`] counts from here. An entity without
+    /// a history, such as the fallback of all users, has nothing to note.
     ///
     /// # Errors
     /// [`Error::Damaged`] or [`Error::Database`] if its statistics cannot be read or written.

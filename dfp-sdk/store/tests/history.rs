@@ -251,7 +251,7 @@ fn rows_without_time_or_hash_are_refused() {
     let time = |time: Option<i64>| Arc::new(TimestampNanosecondArray::from(vec![time])) as Arc<dyn Array>;
     let text = || Arc::new(StringArray::from(vec!["a"])) as Arc<dyn Array>;
     let coded: DictionaryArray<Int32Type> = ["a"].into_iter().collect();
-    let cases: [(Vec<(&str, Arc<dyn Array>)>, UInt64Array, &str); 6] = [
+    let cases = [
         (vec![("a", text())], one(), "no column _time"),
         (vec![("_time", Arc::new(Int64Array::from(vec![1])))], one(), "not a timestamp"),
         (vec![("_time", time(None))], one(), "no time"),

@@ -13,7 +13,7 @@ pub const SOURCE: &str = "azure-ad";
 
 /// Loaded rows as the profiles make them, some values null.
 pub fn rows(keys: &[(i64, u64)]) -> (RecordBatch, UInt64Array) {
-    let some = |value: u64, modulus: u64| value % modulus != 0;
+    let some = |value: u64, modulus: u64| !value.is_multiple_of(modulus);
     let hashes = || keys.iter().map(|&(_, hash)| hash);
     let text = |prefix: &str, modulus| {
         let text = hashes().map(|hash| some(hash, modulus).then(|| format!("{prefix}{hash}é")));
