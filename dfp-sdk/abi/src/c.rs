@@ -224,8 +224,6 @@ pub struct dfp_plugin {
     pub components: *const *const dfp_component,
     /// How many components there are.
     pub component_count: u64,
-    /// Called once before the process ends, never followed by unloading. NULL if there is nothing to do.
-    pub shutdown: Option<unsafe extern "C" fn()>,
 }
 
 /// One thing a plugin offers.
@@ -329,9 +327,9 @@ layout! {
         struct_size: 0, abi_minor: 4, fingerprint: 8, name: 16, version: 24, log_enabled: 32, log: 40, is_cancelled: 48,
         get_secret: 56, retain: 64, release: 72, open_input: 80, read_input: 88, close_input: 96, reject: 104, count: 112,
     }
-    dfp_plugin: 88 {
+    dfp_plugin: 80 {
         struct_size: 0, abi_minor: 4, fingerprint: 8, id: 16, version: 24, vendor: 32, licence: 40, sdk_version: 48,
-        flags: 56, components: 64, component_count: 72, shutdown: 80,
+        flags: 56, components: 64, component_count: 72,
     }
     dfp_component: 56 {
         struct_size: 0, kind: 4, id: 8, title: 16, config_schema: 24, profile: 32, flags: 40, ops: 48,
