@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampNanosecondType;
-use arrow_array::{Array, RecordBatch};
+use arrow_array::RecordBatch;
 use dfp_core::{EVENT_TIME, Host, RECORD_ID, reason};
 use dfp_host::LocalHost;
 use dfp_plugin::LinkedSource;

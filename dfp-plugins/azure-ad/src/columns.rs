@@ -235,9 +235,13 @@ mod tests {
         assert_eq!(int(value(Kind::Number, "50126")), Some(50_126));
         assert_eq!(int(value(TEXT, " 0 ")), Some(0));
         assert_eq!(int(value(Kind::Number, "4e2")), Some(400));
-        for (kind, raw) in
-            [(TEXT, "Success"), (Kind::Number, "0.5"), (Kind::Number, "1e300"), (Kind::Bool, "true"), (TEXT, "")]
-        {
+        for (kind, raw) in [
+            (TEXT, "Success"),
+            (Kind::Number, "0.5"),
+            (Kind::Number, "1e300"),
+            (Kind::Bool, "true"),
+            (TEXT, ""),
+        ] {
             assert_eq!(int(value(kind, raw)), None, "{raw}");
         }
         assert_eq!(float(value(TEXT, "-0.58")), Some(-0.58));

@@ -17,7 +17,8 @@ pub(crate) fn split(bytes: &[u8], ended: bool, cells: &mut Vec<Cell>) -> Option<
     cells.clear();
     let mut at = 0;
     loop {
-        let (cell, stop) = if bytes.get(at) == Some(&b'"') { quoted(bytes, at)? } else { unquoted(bytes, at) };
+        let (cell, stop) =
+            if bytes.get(at) == Some(&b'"') { quoted(bytes, at)? } else { unquoted(bytes, at) };
         match bytes.get(stop) {
             Some(b',') => at = stop + 1,
             Some(_) => {

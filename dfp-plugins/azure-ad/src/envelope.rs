@@ -84,7 +84,12 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// A reader that refuses records of more than `record_bytes`; `depth` limits how deep envelopes' own members nest.
-    pub(crate) fn new(uri: &str, input: Box<dyn std::io::Read + Send>, record_bytes: usize, depth: usize) -> Self {
+    pub(crate) fn new(
+        uri: &str,
+        input: Box<dyn std::io::Read + Send>,
+        record_bytes: usize,
+        depth: usize,
+    ) -> Self {
         Self {
             uri: uri.to_owned(),
             window: Window::new(uri, input),
@@ -117,19 +122,32 @@ impl Reader {
     /// # Errors
     /// If the input cannot be read on, for another reason than that it breaks off.
     pub(crate) fn next(&mut self, decoder: &mut Decoder) -> Result<Option<Found>> {
+        let found = self.find(decoder);
+        let at_the_end = match &found {
+            Some(Found::Record) => false,
+            Some(Found::Reject(reject)) => reject.reason == reason::TRUNCATED,
+            None => true,
+        };
+        if at_the_end && let Some(fault) = self.window.take_fault() {
+            return Err(fault);
+        }
+        Ok(found)
+    }
+
+    fn find(&mut self, decoder: &mut Decoder) -> Option<Found> {
         let pending = std::mem::take(&mut self.pending);
         self.consume(pending);
         if self.format == Format::Unknown {
-            self.sniff(decoder)?;
+            self.sniff(decoder);
         }
         if self.format == Format::Csv {
             return self.next_row(decoder);
         }
         loop {
-            let Some(byte) = self.next_solid()? else { return Ok(self.end()) };
+            let Some(byte) = self.next_solid() else { return self.end() };
             let found = match (self.layers.last(), byte) {
-                (_, b'\n') => Some(self.lost_line()?),
-                (Some(Layer::Envelope), _) => self.envelope_member(byte)?,
+                (_, b'\n') => Some(self.lost_line()),
+                (Some(Layer::Envelope), _) => self.envelope_member(byte),
                 (Some(_), b']') => {
                     self.consume(1);
                     self.layers.pop();
@@ -139,20 +157,20 @@ impl Reader {
                     self.consume(1);
                     None
                 }
-                (Some(Layer::Rows(_)), b'[') => self.table_row(decoder)?,
-                (_, b'[') => self.enter(Layer::Array, 1)?,
-                _ => self.value(decoder, byte)?,
+                (Some(Layer::Rows(_)), b'[') => self.table_row(decoder),
+                (_, b'[') => self.enter(Layer::Array, 1),
+                _ => self.value(decoder, byte),
             };
             if found.is_some() {
-                return Ok(found);
+                return found;
             }
         }
     }
 
     /// Tells from the first bytes what the input is.
-    fn sniff(&mut self, decoder: &Decoder) -> Result<()> {
+    fn sniff(&mut self, decoder: &Decoder) {
         const MARK: &[u8] = b"\xEF\xBB\xBF";
-        self.window.fill_to(CHUNK)?;
+        self.window.fill_to(CHUNK);
         if self.window.bytes().starts_with(MARK) {
             self.window.drop_mark(MARK.len());
         }
@@ -162,7 +180,7 @@ impl Reader {
         let head = &head[blanks..];
         if matches!(head.first(), None | Some(b'{' | b'[')) {
             self.format = if one_value_a_line(head) { Format::Lines } else { Format::Values };
-            return Ok(());
+            return;
         }
         self.format = Format::Lines;
         if let Some(length) = csv::split(head, self.window.ended(), &mut self.cells) {
@@ -173,11 +191,10 @@ impl Reader {
                 self.consume(blanks + length);
             }
         }
-        Ok(())
     }
 
     /// The next byte that is no blank; the newline itself where it ends a line inside an envelope, which is a fault.
-    fn next_solid(&mut self) -> Result<Option<u8>> {
+    fn next_solid(&mut self) -> Option<u8> {
         let line_matters = self.format == Format::Lines && !self.layers.is_empty();
         loop {
             let bytes = self.window.bytes();
@@ -185,8 +202,8 @@ impl Reader {
             let blanks = bytes.iter().take_while(|&&byte| is_passed(byte)).count();
             let solid = bytes.get(blanks).copied();
             self.consume(blanks);
-            if solid.is_some() || !self.window.more()? {
-                return Ok(solid);
+            if solid.is_some() || !self.window.more() {
+                return solid;
             }
         }
     }
@@ -205,16 +222,16 @@ impl Reader {
     }
 
     /// Runs `scan` on the record at the start of the window, with as many bytes as it needs and the limits allow.
-    fn attempt(&mut self, mut scan: impl FnMut(&[u8]) -> (Result<(), Stop>, usize)) -> Result<Attempt> {
+    fn attempt(&mut self, mut scan: impl FnMut(&[u8]) -> (Result<(), Stop>, usize)) -> Attempt {
         loop {
             let (length, more) = self.reach();
             let (result, at) = scan(&self.window.bytes()[..length]);
             // A record that may still become too long while it is read is too long however it arrives.
             let too_long = at > self.record_bytes;
-            return Ok(match result {
-                Err(Stop::End) if more => {
-                    // Whether it is the end of the input is only known after trying.
-                    self.window.more()?;
+            return match result {
+                // A number that ends with the bytes in memory may go on behind them.
+                Err(Stop::End) | Ok(()) if more && (result.is_err() || at == length) => {
+                    self.window.more();
                     continue;
                 }
                 Ok(()) if !too_long => Attempt::Whole(at),
@@ -241,33 +258,33 @@ impl Reader {
                     detail: "the line ends inside the record".into(),
                     at: length,
                 },
-            });
+            };
         }
     }
 
     /// The value at the start of the window, whose first byte is `byte`.
-    fn value(&mut self, decoder: &mut Decoder, byte: u8) -> Result<Option<Found>> {
+    fn value(&mut self, decoder: &mut Decoder, byte: u8) -> Option<Found> {
         let depth = self.depth;
         let attempt = if byte == b'{' {
-            self.attempt(|bytes| decoder.record(bytes))?
+            self.attempt(|bytes| decoder.record(bytes))
         } else {
             self.attempt(|bytes| {
                 let mut cursor = Cursor::new(bytes, 0);
                 let result = cursor.value(depth).map(|_| ());
                 (result, cursor.at)
-            })?
+            })
         };
         match attempt {
             Attempt::Whole(length) if byte == b'{' => {
                 self.pending = length;
                 self.remember_opener();
-                Ok(Some(Found::Record))
+                Some(Found::Record)
             }
             Attempt::Whole(length) => {
                 let detail = "a bare value where a record should be".into();
                 let reject = self.reject(reason::NOT_A_RECORD, detail, length);
                 self.consume(length);
-                Ok(Some(reject))
+                Some(reject)
             }
             Attempt::Envelope(at) => {
                 self.layers.push(Layer::Envelope);
@@ -279,46 +296,46 @@ impl Reader {
                 self.layers.push(Layer::Envelope);
                 self.enter(Layer::Rows(nodes), at + 1)
             }
-            Attempt::Bad { reason, detail, at } => self.bad(reason, detail, at).map(Some),
+            Attempt::Bad { reason, detail, at } => Some(self.bad(reason, detail, at)),
         }
     }
 
-    fn table_row(&mut self, decoder: &mut Decoder) -> Result<Option<Found>> {
-        let Some(Layer::Rows(nodes)) = self.layers.last_mut() else { return Ok(None) };
+    fn table_row(&mut self, decoder: &mut Decoder) -> Option<Found> {
+        let Some(Layer::Rows(nodes)) = self.layers.last_mut() else { return None };
         let nodes = std::mem::take(nodes);
         let attempt = self.attempt(|bytes| decoder.row(bytes, &nodes));
         if let Some(Layer::Rows(place)) = self.layers.last_mut() {
             *place = nodes;
         }
-        match attempt? {
+        match attempt {
             Attempt::Whole(length) => {
                 self.pending = length;
-                Ok(Some(Found::Record))
+                Some(Found::Record)
             }
-            Attempt::Bad { reason, detail, at } => self.bad(reason, detail, at).map(Some),
+            Attempt::Bad { reason, detail, at } => Some(self.bad(reason, detail, at)),
             Attempt::Envelope(at) | Attempt::Rows(at) => {
-                self.bad(reason::MALFORMED, "an envelope in a table row".into(), at).map(Some)
+                Some(self.bad(reason::MALFORMED, "an envelope in a table row".into(), at))
             }
         }
     }
 
     /// Goes `length` bytes on, into a container.
-    fn enter(&mut self, layer: Layer, length: usize) -> Result<Option<Found>> {
+    fn enter(&mut self, layer: Layer, length: usize) -> Option<Found> {
         if self.layers.len() >= LAYERS {
             let detail = format!("more than {LAYERS} arrays and envelopes round the records");
-            return self.bad(reason::TOO_DEEP, detail.into(), length).map(Some);
+            return Some(self.bad(reason::TOO_DEEP, detail.into(), length));
         }
         self.consume(length);
         self.layers.push(layer);
-        Ok(None)
+        None
     }
 
     /// What follows the array of records in its envelope.
-    fn envelope_member(&mut self, byte: u8) -> Result<Option<Found>> {
+    fn envelope_member(&mut self, byte: u8) -> Option<Found> {
         if byte == b'}' {
             self.consume(1);
             self.layers.pop();
-            return Ok(None);
+            return None;
         }
         let depth = self.depth;
         let mut array = false;
@@ -326,19 +343,19 @@ impl Reader {
             let mut cursor = Cursor::new(bytes, 0);
             let result = next_member(&mut cursor, depth).map(|is_array| array = is_array);
             (result, cursor.at)
-        })?;
+        });
         match attempt {
             Attempt::Whole(length) if array => self.enter(Layer::Array, length),
             Attempt::Whole(length) => {
                 self.consume(length);
-                Ok(None)
+                None
             }
             Attempt::Bad { reason, detail, at } => {
                 // The records were before it; what is lost is the envelope's own.
                 self.layers.clear();
-                self.bad(reason, detail, at).map(Some)
+                Some(self.bad(reason, detail, at))
             }
-            Attempt::Envelope(_) | Attempt::Rows(_) => Ok(None),
+            Attempt::Envelope(_) | Attempt::Rows(_) => None,
         }
     }
 
@@ -352,7 +369,7 @@ impl Reader {
     }
 
     /// Rejects the record at the start of the window and goes to where the next may be. `at` bytes of it were scanned.
-    fn bad(&mut self, reason: &'static str, detail: Cow<'static, str>, at: usize) -> Result<Found> {
+    fn bad(&mut self, reason: &'static str, detail: Cow<'static, str>, at: usize) -> Found {
         let (length, _) = self.reach();
         let found = self.reject(reason, detail, length);
         if reason == reason::TRUNCATED {
@@ -360,74 +377,73 @@ impl Reader {
             self.layers.clear();
             self.consume(self.window.bytes().len());
         } else if self.format == Format::Lines && self.layers.is_empty() {
-            self.skip_line()?;
+            self.skip_line();
         } else if reason == reason::OVERSIZED {
-            self.skip_unseen()?;
+            self.skip_unseen();
         } else {
-            self.resynchronise(at)?;
+            self.resynchronise(at);
         }
-        Ok(found)
+        found
     }
 
     /// A line ends inside an array or an envelope.
-    fn lost_line(&mut self) -> Result<Found> {
+    fn lost_line(&mut self) -> Found {
         let found = self.reject(reason::MALFORMED, "the line ends inside its list of records".into(), 0);
-        self.skip_line()?;
-        Ok(found)
+        self.skip_line();
+        found
     }
 
     /// Leaves the line, and with it every container that was open in it.
-    fn skip_line(&mut self) -> Result<()> {
+    fn skip_line(&mut self) {
         self.layers.clear();
         loop {
             if let Some(newline) = self.window.newline(usize::MAX) {
                 self.consume(newline + 1);
-                return Ok(());
+                return;
             }
             self.consume(self.window.bytes().len());
-            if !self.window.more()? {
-                return Ok(());
+            if !self.window.more() {
+                return;
             }
         }
     }
 
     /// Passes a value too long to hold, by its brackets; where values stand one a line, not beyond the line.
-    fn skip_unseen(&mut self) -> Result<()> {
+    fn skip_unseen(&mut self) {
         let mut skim = Skim::default();
         loop {
-            let newline =
-                if self.format == Format::Lines { self.window.newline(usize::MAX) } else { None };
+            let newline = if self.format == Format::Lines { self.window.newline(usize::MAX) } else { None };
             let bytes = self.window.bytes();
             let piece = newline.unwrap_or(bytes.len());
             let end = skim.feed(&bytes[..piece]);
             self.consume(end.unwrap_or(piece));
             if end.is_some() {
-                return Ok(());
+                return;
             }
             if newline.is_some() {
                 return self.skip_line();
             }
-            if !self.window.more()? {
-                return Ok(());
+            if !self.window.more() {
+                return;
             }
         }
     }
 
     /// Finds the next record behind a bad one, `scanned` bytes of which were looked at.
-    fn resynchronise(&mut self, scanned: usize) -> Result<()> {
+    fn resynchronise(&mut self, scanned: usize) {
         // What was scanned in vain is paid for, or given up.
         let paid = self.credit >= scanned;
         self.credit = self.credit.saturating_sub(scanned);
-        if paid && let Some(end) = self.closing_bracket()? {
+        if paid && let Some(end) = self.closing_bracket() {
             self.consume(end);
-            return Ok(());
+            return;
         }
         self.consume(if paid { 1 } else { scanned.max(1).min(self.window.bytes().len()) });
         self.skip_to_opener()
     }
 
     /// Where the brackets of the bad record close, if what follows shows that they are the right ones.
-    fn closing_bracket(&mut self) -> Result<Option<usize>> {
+    fn closing_bracket(&mut self) -> Option<usize> {
         let mut skim = Skim::default();
         let mut seen = 0;
         let end = loop {
@@ -440,37 +456,36 @@ impl Reader {
             seen = reach;
             if !more || seen >= self.credit {
                 self.credit -= seen;
-                return Ok(None);
+                return None;
             }
-            self.window.more()?;
+            self.window.more();
         };
         self.credit = self.credit.saturating_sub(end);
         if end == 0 {
-            return Ok(None);
+            return None;
         }
-        self.window.fill_to(end + 64)?;
+        self.window.fill_to(end + 64);
         let after = self.window.bytes()[end..].iter().copied().find(|&byte| !is_blank(byte));
         let expected = match after {
             None => true,
             Some(byte) if self.layers.is_empty() => matches!(byte, b'{' | b'[' | b','),
             Some(byte) => matches!(byte, b',' | b']' | b'}'),
         };
-        Ok(expected.then_some(end))
+        expected.then_some(end)
     }
 
     /// Goes to where an object begins as the good ones did, or, if there was none, to an object at the start of a line.
-    fn skip_to_opener(&mut self) -> Result<()> {
+    fn skip_to_opener(&mut self) {
         let top = self.layers.is_empty();
         let opener = if top || self.opener.is_empty() { b"\n{".to_vec() } else { self.opener.clone() };
         let offset = usize::from(opener[0] == b'\n');
         loop {
-            let newline =
-                if self.format == Format::Lines { self.window.newline(usize::MAX) } else { None };
+            let newline = if self.format == Format::Lines { self.window.newline(usize::MAX) } else { None };
             let bytes = self.window.bytes();
             let piece = newline.unwrap_or(bytes.len());
             if let Some(found) = memmem::find(&bytes[..piece], &opener) {
                 self.consume(found + offset);
-                return Ok(());
+                return;
             }
             if newline.is_some() {
                 return self.skip_line();
@@ -478,9 +493,9 @@ impl Reader {
             // The opener may straddle what is in memory and what is not.
             let passed = piece.saturating_sub(opener.len() - 1);
             self.consume(passed);
-            if !self.window.more()? {
+            if !self.window.more() {
                 self.consume(self.window.bytes().len());
-                return Ok(());
+                return;
             }
         }
     }
@@ -519,24 +534,24 @@ impl Reader {
     }
 
     /// The next row of a CSV file.
-    fn next_row(&mut self, decoder: &mut Decoder) -> Result<Option<Found>> {
+    fn next_row(&mut self, decoder: &mut Decoder) -> Option<Found> {
         loop {
             match self.window.bytes().first() {
                 Some(b'\n' | b'\r') => self.consume(1),
                 Some(_) => break,
                 None => {
-                    if !self.window.more()? {
-                        return Ok(self.end());
+                    if !self.window.more() {
+                        return self.end();
                     }
                 }
             }
         }
         let mut cells = std::mem::take(&mut self.cells);
-        let attempt = self.attempt_row(&mut cells)?;
+        let attempt = self.attempt_row(&mut cells);
         let found = match attempt {
             Attempt::Whole(length) if cells.len() != self.headings.len() => {
                 let detail = format!("{} cells under {} headings", cells.len(), self.headings.len());
-                self.bad_row(reason::MALFORMED, detail.into(), length, &mut cells)?
+                self.bad_row(reason::MALFORMED, detail.into(), length, &mut cells)
             }
             Attempt::Whole(length) => {
                 let result = decoder.cells(&self.window.bytes()[..length], &cells, &self.headings);
@@ -556,24 +571,24 @@ impl Reader {
                     }
                 }
             }
-            Attempt::Bad { reason, detail, at } => self.bad_row(reason, detail, at, &mut cells)?,
-            Attempt::Envelope(_) | Attempt::Rows(_) => return Ok(None),
+            Attempt::Bad { reason, detail, at } => self.bad_row(reason, detail, at, &mut cells),
+            Attempt::Envelope(_) | Attempt::Rows(_) => return None,
         };
         self.cells = cells;
-        Ok(Some(found))
+        Some(found)
     }
 
-    fn attempt_row(&mut self, cells: &mut Vec<Cell>) -> Result<Attempt> {
+    fn attempt_row(&mut self, cells: &mut Vec<Cell>) -> Attempt {
         loop {
             let limit = self.record_bytes + 1;
             let bytes = self.window.bytes();
             let length = bytes.len().min(limit);
             let ended = self.window.ended() && length == bytes.len();
             let row = csv::split(&bytes[..length], ended, cells);
-            return Ok(match row {
+            return match row {
                 Some(end) if end <= self.record_bytes => Attempt::Whole(end),
                 None if length < limit && !self.window.ended() => {
-                    self.window.more()?;
+                    self.window.more();
                     continue;
                 }
                 None if ended => Attempt::Bad {
@@ -586,7 +601,7 @@ impl Reader {
                     detail: format!("longer than {} bytes", self.record_bytes).into(),
                     at: length,
                 },
-            });
+            };
         }
     }
 
@@ -598,8 +613,7 @@ impl Reader {
         detail: Cow<'static, str>,
         length: usize,
         cells: &mut Vec<Cell>,
-    ) -> Result<Found> {
-        let found = self.reject(reason, detail, length);
+    ) -> Found {
         let bytes = &self.window.bytes()[..length];
         let mut credit = self.credit;
         let mut resume = None;
@@ -617,20 +631,20 @@ impl Reader {
             }
         }
         self.credit = credit;
-        self.consume(resume.unwrap_or(length));
-        if resume.is_none() {
+        let Some(resume) = resume else {
+            let found = self.reject(reason, detail, length);
+            self.consume(length);
             match reason {
                 reason::TRUNCATED => self.reported_end = true,
-                reason::OVERSIZED => self.skip_quoted_row()?,
+                reason::OVERSIZED => self.skip_line(),
                 _ => {}
             }
-        }
-        Ok(found)
-    }
-
-    /// Passes the rest of a row too long to hold, which ends at a newline.
-    fn skip_quoted_row(&mut self) -> Result<()> {
-        self.skip_line()
+            return found;
+        };
+        let found =
+            self.reject(reason::MALFORMED, "a row that does not end where the next begins".into(), resume);
+        self.consume(resume);
+        found
     }
 }
 

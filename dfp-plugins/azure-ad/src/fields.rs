@@ -94,7 +94,11 @@ pub(crate) const FIELDS: &[Field] = &[
     field("properties.location.state", Text, &["LocationDetails.state"]),
     field("properties.location.countryOrRegion", Text, &["LocationDetails.countryOrRegion"]),
     field("properties.location.geoCoordinates.latitude", Float, &["LocationDetails.geoCoordinates.latitude"]),
-    field("properties.location.geoCoordinates.longitude", Float, &["LocationDetails.geoCoordinates.longitude"]),
+    field(
+        "properties.location.geoCoordinates.longitude",
+        Float,
+        &["LocationDetails.geoCoordinates.longitude"],
+    ),
     field("properties.correlationId", Text, &["Correlation ID"]),
     field("properties.originalRequestId", Text, &[]),
     field("properties.processingTimeInMilliseconds", Int, &["Latency"]),
@@ -161,7 +165,8 @@ pub(crate) fn heading(text: &str) -> &str {
 /// The same name with its first letter in the other case, if that differs.
 pub(crate) fn other_case(name: &str) -> Option<String> {
     let first = name.chars().next().filter(char::is_ascii_alphabetic)?;
-    let flipped = if first.is_ascii_lowercase() { first.to_ascii_uppercase() } else { first.to_ascii_lowercase() };
+    let flipped =
+        if first.is_ascii_lowercase() { first.to_ascii_uppercase() } else { first.to_ascii_lowercase() };
     Some(format!("{flipped}{}", &name[1..]))
 }
 

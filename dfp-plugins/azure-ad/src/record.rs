@@ -337,7 +337,12 @@ impl Decoder {
     }
 
     /// Takes a CSV row apart.
-    pub(crate) fn cells(&mut self, bytes: &[u8], cells: &[Cell], nodes: &[Option<NodeId>]) -> Result<(), Stop> {
+    pub(crate) fn cells(
+        &mut self,
+        bytes: &[u8],
+        cells: &[Cell],
+        nodes: &[Option<NodeId>],
+    ) -> Result<(), Stop> {
         self.begin();
         self.not_graph = true;
         for (cell, node) in cells.iter().zip(nodes) {
@@ -351,12 +356,8 @@ impl Decoder {
                 self.replaced += csv::append(raw, &mut decoded);
                 self.text(decoded, node, RECORD)?;
             } else {
-                let slot = Slot {
-                    kind: Kind::Text { escaped: false },
-                    buffer: 0,
-                    start: cell.start,
-                    end: cell.end,
-                };
+                let slot =
+                    Slot { kind: Kind::Text { escaped: false }, buffer: 0, start: cell.start, end: cell.end };
                 self.note(node, slot);
             }
         }
@@ -644,7 +645,10 @@ mod tests {
         assert_eq!(decoder.record(br#"{"properties":{"value":[1]}}"#).0, Ok(()));
         let table = br#"{"columns":[{"name":"Time"},{"name":"Id"}],"rows":[["a"]]}"#;
         assert_eq!(decoder.record(table).0, Err(Stop::Rows));
-        assert_eq!(column_names(decoder.table_columns(table), 4), Some(vec!["Time".to_owned(), "Id".to_owned()]));
+        assert_eq!(
+            column_names(decoder.table_columns(table), 4),
+            Some(vec!["Time".to_owned(), "Id".to_owned()])
+        );
     }
 
     #[test]

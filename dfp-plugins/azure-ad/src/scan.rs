@@ -343,8 +343,21 @@ mod tests {
     #[test]
     fn what_json_forbids_is_malformed() {
         for text in [
-            "{a:1}", "{'a':1}", "[NaN]", "[-Infinity]", "[1 2]", "[1,]", "{\"a\" 1}", "[01]", "[1.]",
-            "[tru]", "[\"\\x\"]", "[\"\\u12g4\"]", "{\"a\":}", "[}", "\0",
+            "{a:1}",
+            "{'a':1}",
+            "[NaN]",
+            "[-Infinity]",
+            "[1 2]",
+            "[1,]",
+            "{\"a\" 1}",
+            "[01]",
+            "[1.]",
+            "[tru]",
+            "[\"\\x\"]",
+            "[\"\\u12g4\"]",
+            "{\"a\":}",
+            "[}",
+            "\0",
         ] {
             assert!(matches!(scan(text), Err(Stop::Malformed(_))), "{text}: {:?}", scan(text));
         }

@@ -99,7 +99,10 @@ impl Stream {
         while self.columns.rows() < self.config.batch_rows && !self.columns.heavy() {
             if steps.is_multiple_of(LOOK_UP) {
                 if self.host.is_cancelled() {
-                    return Err(Error::new(ErrorKind::Cancelled, "reading sign-in logs: cancelled on request"));
+                    return Err(Error::new(
+                        ErrorKind::Cancelled,
+                        "reading sign-in logs: cancelled on request",
+                    ));
                 }
                 if self.columns.rows() == 0 && started.elapsed() >= HEARTBEAT {
                     break;
@@ -183,7 +186,8 @@ impl Stream {
 
     /// Reports what was counted since the last time.
     fn count(&mut self) {
-        let replaced = std::mem::take(&mut self.columns.replaced) + std::mem::take(&mut self.decoder.replaced);
+        let replaced =
+            std::mem::take(&mut self.columns.replaced) + std::mem::take(&mut self.decoder.replaced);
         for (counter, n) in [(RECORDS_READ, std::mem::take(&mut self.read)), (INVALID_UTF8, replaced)] {
             if n > 0 {
                 self.host.count(counter, n);

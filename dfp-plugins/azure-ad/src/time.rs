@@ -197,7 +197,8 @@ impl Digits<'_> {
         };
         self.rest = &self.rest[1..];
         let hours = self.number(2, 2)?;
-        let minutes = if self.expect(b':').is_some() || !self.rest.is_empty() { self.number(2, 2)? } else { 0 };
+        let minutes =
+            if self.expect(b':').is_some() || !self.rest.is_empty() { self.number(2, 2)? } else { 0 };
         (hours < 24 && minutes < 60).then(|| sign * i64::from(hours * 3600 + minutes * 60))
     }
 }
@@ -237,15 +238,24 @@ mod tests {
             assert_eq!(at(text, DateOrder::MonthFirst), Some(Moment::At(LAUNCH)), "{text}");
         }
         assert_eq!(at("9/1/2007 9:41:00 AM", DateOrder::DayFirst), Some(Moment::At(LAUNCH)));
-        assert_eq!(at("1/9/2007, 9:41:00 PM", DateOrder::MonthFirst), Some(Moment::At(LAUNCH + 43_200 * SECOND)));
-        assert_eq!(at("1/9/2007 12:41 AM", DateOrder::MonthFirst), Some(Moment::At(LAUNCH - 9 * 3600 * SECOND)));
+        assert_eq!(
+            at("1/9/2007, 9:41:00 PM", DateOrder::MonthFirst),
+            Some(Moment::At(LAUNCH + 43_200 * SECOND))
+        );
+        assert_eq!(
+            at("1/9/2007 12:41 AM", DateOrder::MonthFirst),
+            Some(Moment::At(LAUNCH - 9 * 3600 * SECOND))
+        );
     }
 
     #[test]
     fn fractions_of_any_length() {
-        for (text, nanos) in
-            [("2", 200_000_000), ("6816663", 681_666_300), ("535404056", 535_404_056), ("5354040569999", 535_404_056)]
-        {
+        for (text, nanos) in [
+            ("2", 200_000_000),
+            ("6816663", 681_666_300),
+            ("535404056", 535_404_056),
+            ("5354040569999", 535_404_056),
+        ] {
             let moment = parse(format!("2007-01-09T09:41:00.{text}Z").as_bytes());
             assert_eq!(moment, Some(Moment::At(LAUNCH + nanos)), "{text}");
         }
@@ -254,9 +264,22 @@ mod tests {
     #[test]
     fn what_is_no_time() {
         for text in [
-            "", "-", "nan", "2007-01-09", "2007-13-09T09:41:00Z", "2007-02-29T09:41:00Z", "2007-01-09T24:00:00Z",
-            "2007-01-09T09:41:00.Z", "2007-01-09T09:41:00ZZ", "1/9/07 9:41 AM", "13/13/2007 9:41", "0/9/2007 9:41",
-            "1/9/2007 13:41:00 PM", "1/9/20079:41", "1168335660", "2007-01-09T09:41:00+99:00",
+            "",
+            "-",
+            "nan",
+            "2007-01-09",
+            "2007-13-09T09:41:00Z",
+            "2007-02-29T09:41:00Z",
+            "2007-01-09T24:00:00Z",
+            "2007-01-09T09:41:00.Z",
+            "2007-01-09T09:41:00ZZ",
+            "1/9/07 9:41 AM",
+            "13/13/2007 9:41",
+            "0/9/2007 9:41",
+            "1/9/2007 13:41:00 PM",
+            "1/9/20079:41",
+            "1168335660",
+            "2007-01-09T09:41:00+99:00",
         ] {
             assert_eq!(at(text, DateOrder::MonthFirst), None, "{text}");
         }

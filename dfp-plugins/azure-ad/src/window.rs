@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind as IoKind, Read};
 
-use dfp_plugin::{Error, Result};
+use dfp_plugin::Error;
 use memchr::{memchr, memchr_iter, memrchr};
 
 /// Bytes first asked of a reader, and looked at to find out what the input is.
@@ -17,6 +17,7 @@ pub(crate) struct Window {
     end: usize,
     ended: bool,
     broken: bool,
+    fault: Option<Error>,
     line: u64,
     column: u64,
     /// Bytes after `start` known to hold no newline.
@@ -33,6 +34,7 @@ impl Window {
             end: 0,
             ended: false,
             broken: false,
+            fault: None,
             line: 1,
             column: 1,
             without_newline: 0,
@@ -55,6 +57,11 @@ impl Window {
         self.broken
     }
 
+    /// Why the input could not be read to its end, if it broke off in another way. What came before is good.
+    pub(crate) fn take_fault(&mut self) -> Option<Error> {
+        self.fault.take()
+    }
+
     /// Line and byte column, from 1, of the first byte.
     pub(crate) fn position(&self) -> (u64, u64) {
         (self.line, self.column)
@@ -72,17 +79,13 @@ impl Window {
     }
 
     /// Reads on until `n` bytes are in memory or the input ends.
-    pub(crate) fn fill_to(&mut self, n: usize) -> Result<()> {
-        while self.bytes().len() < n && self.more()? {}
-        Ok(())
+    pub(crate) fn fill_to(&mut self, n: usize) {
+        while self.bytes().len() < n && self.more() {}
     }
 
     /// Reads on, to at least twice what is in memory, so that scanning again from the start stays cheap. False at the
     /// end of the input.
-    ///
-    /// # Errors
-    /// If reading fails in another way than by breaking off.
-    pub(crate) fn more(&mut self) -> Result<bool> {
+    pub(crate) fn more(&mut self) -> bool {
         let had = self.end - self.start;
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, had);
@@ -99,11 +102,14 @@ impl Window {
                         self.ended = true;
                         self.broken = true;
                     }
-                    _ => return Err(Error::io(format!("reading {}", self.uri), error)),
+                    _ => {
+                        self.ended = true;
+                        self.fault = Some(Error::io(format!("reading {}", self.uri), error));
+                    }
                 },
             }
         }
-        Ok(self.end > had)
+        self.end > had
     }
 
     /// Gives up the first `n` bytes.
@@ -146,7 +152,7 @@ mod tests {
     fn positions_and_newlines_do_not_depend_on_the_reader() {
         let text = b"ab\ncde\n\nf";
         let mut window = Window::new("x", Box::new(Single(text.to_vec().into_iter())));
-        window.fill_to(100).unwrap();
+        window.fill_to(100);
         assert_eq!(window.bytes(), text);
         assert_eq!(window.newline(2), None);
         assert_eq!(window.newline(100), Some(2));
