@@ -280,7 +280,8 @@ impl Publication {
                 .doing(DOING)?
                 .insert((name, version), sealed.as_slice())
                 .doing(DOING)?;
-            self.transaction.open_table(LATEST).doing(DOING)?.insert(name, version).doing(DOING)?;
+            let latest = seal_json(&tables::latest_key(name), &version)?;
+            self.transaction.open_table(LATEST).doing(DOING)?.insert(name, latest.as_slice()).doing(DOING)?;
             Ok(version)
         })
     }
@@ -326,7 +327,12 @@ impl Publication {
             table.insert((source, number), sealed.as_slice()).doing(DOING)?;
             all.push(Arc::new(evolved));
         }
-        self.transaction.open_table(NEWEST_SCHEMA).doing(DOING)?.insert(source, number).doing(DOING)?;
+        let newest = seal_json(&tables::newest_schema_key(source), &number)?;
+        self.transaction
+            .open_table(NEWEST_SCHEMA)
+            .doing(DOING)?
+            .insert(source, newest.as_slice())
+            .doing(DOING)?;
         let schemas = Arc::new(Schemas { all, current: number });
         self.schemas.insert(source.to_owned(), Arc::clone(&schemas));
         Ok(schemas)

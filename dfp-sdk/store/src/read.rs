@@ -12,13 +12,12 @@ use crate::tables;
 
 pub(crate) fn schemas(
     table: &impl ReadableTable<(&'static str, u32), &'static [u8]>,
-    newest: &impl ReadableTable<&'static str, u32>,
+    newest: &impl ReadableTable<&'static str, &'static [u8]>,
     source: &str,
 ) -> Result<Option<Schemas>> {
     const DOING: &str = "reading the schemas of a source";
-    let Some(current) = newest.get(source).doing(DOING)?.map(|number| number.value()) else {
-        return Ok(None);
-    };
+    let Some(sealed) = newest.get(source).doing(DOING)? else { return Ok(None) };
+    let current: u32 = unseal_json(&tables::newest_schema_key(source), sealed.value())?;
     let mut all = Vec::new();
     for (expected, entry) in (0..).zip(table.range((source, 0)..=(source, u32::MAX)).doing(DOING)?) {
         let (place, sealed) = entry.doing(DOING)?;

@@ -49,8 +49,9 @@ impl Snapshot {
             let info = self.transaction.open_table(MODEL_INFO).doing(DOING)?;
             let mut models = Vec::new();
             for entry in latest.iter().doing(DOING)? {
-                let (name, version) = entry.doing(DOING)?;
-                models.push(read_info(&info, name.value(), version.value())?);
+                let (name, sealed) = entry.doing(DOING)?;
+                let version = unseal_json(&tables::latest_key(name.value()), sealed.value())?;
+                models.push(read_info(&info, name.value(), version)?);
             }
             Ok(models)
         })
@@ -176,7 +177,8 @@ impl Snapshot {
             return Ok(info.get((name, version)).doing(DOING)?.map(|_| version));
         }
         let latest = self.transaction.open_table(LATEST).doing(DOING)?;
-        Ok(latest.get(name).doing(DOING)?.map(|version| version.value()))
+        let sealed = latest.get(name).doing(DOING)?;
+        sealed.map(|sealed| unseal_json(&tables::latest_key(name), sealed.value())).transpose()
     }
 
     fn schemas(&self, source: &str) -> Result<Option<Arc<Schemas>>> {

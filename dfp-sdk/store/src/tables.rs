@@ -10,8 +10,8 @@ pub(crate) const META: TableDefinition<'_, &str, u32> = TableDefinition::new("me
 pub(crate) const META_FORMAT: &str = "format";
 /// (source, number) to a sealed schema.
 pub(crate) const SCHEMAS: TableDefinition<'_, (&str, u32), &[u8]> = TableDefinition::new("schemas");
-/// Source to the number of its newest schema.
-pub(crate) const NEWEST_SCHEMA: TableDefinition<'_, &str, u32> = TableDefinition::new("newest_schema");
+/// Source to the sealed number of its newest schema.
+pub(crate) const NEWEST_SCHEMA: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("newest_schema");
 /// (source, entity, days since 1970) to a sealed chunk.
 pub(crate) const HISTORY: TableDefinition<'_, (&str, &str, i32), &[u8]> = TableDefinition::new("history");
 /// (source, entity) to sealed JSON of [`Statistics`](crate::history::Statistics).
@@ -20,13 +20,17 @@ pub(crate) const ENTITIES: TableDefinition<'_, (&str, &str), &[u8]> = TableDefin
 pub(crate) const MODELS: TableDefinition<'_, (&str, u32), &[u8]> = TableDefinition::new("models");
 /// (name, version) to sealed JSON of [`ModelInfo`](crate::ModelInfo).
 pub(crate) const MODEL_INFO: TableDefinition<'_, (&str, u32), &[u8]> = TableDefinition::new("model_info");
-/// Name to the version that readers get.
-pub(crate) const LATEST: TableDefinition<'_, &str, u32> = TableDefinition::new("latest");
+/// Name to the sealed version that readers get.
+pub(crate) const LATEST: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("latest");
 /// Number of a publication to its sealed JSON record.
 pub(crate) const RUNS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("runs");
 
 pub(crate) fn schema_key(source: &str, number: u32) -> String {
     format!("schema {number} of source {source}")
+}
+
+pub(crate) fn newest_schema_key(source: &str) -> String {
+    format!("the newest schema of source {source}")
 }
 
 pub(crate) fn history_key(source: &str, entity: &str, day: i32) -> String {
@@ -43,6 +47,10 @@ pub(crate) fn model_key(name: &str, version: u32) -> String {
 
 pub(crate) fn model_info_key(name: &str, version: u32) -> String {
     format!("the information on model {name}:{version}")
+}
+
+pub(crate) fn latest_key(name: &str) -> String {
+    format!("the latest version of model {name}")
 }
 
 pub(crate) fn run_key(number: u64) -> String {

@@ -140,13 +140,13 @@ impl Writer {
         Self { process, lines }
     }
 
-    /// Reads what the child says until it has committed `count` publications more; answers the last one's number.
-    fn wait(&mut self, count: usize) -> u64 {
-        let committed = self.lines.by_ref().map_while(|line| {
+    /// Reads what the child says until it has said `what` for the `count`th time; answers the publication's number.
+    fn wait(&mut self, what: &str, count: usize) -> u64 {
+        let numbers = self.lines.by_ref().map_while(|line| {
             let line = line.ok()?;
-            Some(line.strip_prefix("committed ").map(|number| number.parse().unwrap()))
+            Some(line.strip_prefix(what).map(|number| number.trim().parse().unwrap()))
         });
-        committed.flatten().take(count).last().expect("the child went on")
+        numbers.flatten().take(count).last().expect("the child went on")
     }
 
     /// Kills the child without warning.
@@ -161,9 +161,14 @@ fn a_kill_leaves_the_last_good_state() {
     let directory = tempfile::tempdir().unwrap();
     for round in 0..12 {
         let mut writer = Writer::start(directory.path());
-        let committed = writer.wait(1 + round % 3);
-        // Somewhere within the next publication.
-        std::thread::sleep(Duration::from_micros(700 * round as u64));
+        let mut committed = writer.wait("committed", 1 + round % 3);
+        if round % 2 == 0 {
+            // Somewhere within the next publication.
+            std::thread::sleep(Duration::from_micros(500 * round as u64));
+        } else {
+            // Right in the commit.
+            committed = committed.max(writer.wait("committing", 1) - 1);
+        }
         writer.kill();
         // A reader comes first, and needs nobody's help.
         let found = check(&Store::open_read_only(directory.path()).unwrap().snapshot().unwrap());
@@ -179,14 +184,14 @@ fn a_kill_leaves_the_last_good_state() {
 fn another_process_may_read_but_not_write() {
     let directory = tempfile::tempdir().unwrap();
     let mut writer = Writer::start(directory.path());
-    writer.wait(1);
+    writer.wait("committed", 1);
     let error = Store::open(directory.path()).unwrap_err();
     assert!(matches!(error, Error::Locked { .. }), "{error}");
     assert_eq!(error.kind(), ErrorKind::InvalidState);
 
     let store = Store::open_read_only(directory.path()).unwrap();
     let first = check(&store.snapshot().unwrap());
-    writer.wait(3);
+    writer.wait("committed", 3);
     let later = check(&store.snapshot().unwrap());
     assert!(later > first, "{later} after {first}");
     let error = store.publication().unwrap_err();

@@ -19,6 +19,10 @@ fn versioned(name: &str) -> TableDefinition<'_, (&'static str, u32), &'static [u
     TableDefinition::new(name)
 }
 
+fn numbers(name: &str) -> TableDefinition<'_, &'static str, &'static [u8]> {
+    TableDefinition::new(name)
+}
+
 fn keys(entity: u64) -> Vec<(i64, u64)> {
     (0..40).map(|row| (row * DAY / 8, entity * 100 + row as u64)).collect()
 }
@@ -94,6 +98,10 @@ fn a_changed_value_is_an_error_that_names_it() {
     let bytes =
         tampered(flip!(versioned("models"), (name, 1)), |store| store.snapshot()?.model_bytes(name, None));
     assert_damaged(bytes, "user3:1");
+    let latest = flip!(numbers("latest"), name);
+    assert_damaged(tampered(latest, |store| store.snapshot()?.model_info(name, None)), "user3");
+    let newest = flip!(numbers("newest_schema"), SOURCE);
+    assert_damaged(tampered(newest, |store| store.publication()?.history(SOURCE, "user3", ..)), "schema");
     let info = flip!(versioned("model_info"), (name, 1));
     assert_damaged(tampered(info, |store| store.snapshot()?.model_info(name, None)), "user3:1");
     assert_damaged(tampered(info, |store| store.snapshot()?.models()), "user3:1");
