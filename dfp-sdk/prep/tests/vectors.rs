@@ -121,7 +121,7 @@ fn raw_column(values: &[Value]) -> ArrayRef {
 fn flatten(prefix: &str, value: &Value, out: &mut Map<String, Value>) {
     match value.as_object() {
         Some(object) => {
-            object.iter().for_each(|(key, value)| flatten(&format!("{prefix}.{key}"), value, out))
+            object.iter().for_each(|(key, value)| flatten(&format!("{prefix}.{key}"), value, out));
         }
         None => drop(out.insert(prefix.to_owned(), value.clone())),
     }
@@ -257,7 +257,8 @@ fn columns() {
         for rule in rules {
             let (table, derived) = column_rule(rule);
             any_derived |= derived;
-            tables += &format!("[[{}]]\n{table}", if derived { "derive" } else { "load" });
+            tables.push_str(if derived { "[[derive]]\n" } else { "[[load]]\n" });
+            tables.push_str(&table);
         }
         let (entity, time) = if any_derived { ("username", "timestamp") } else { ("_nobody", "_time") };
         let helpers =

@@ -261,10 +261,9 @@ proptest! {
         rows in prop::collection::vec((cell(), cell(), cell()), 1..20),
         cut in 0_usize..20,
     ) {
-        let pick = |f: fn(&(Option<String>, Option<String>, Option<String>)) -> &Option<String>| {
-            rows.iter().map(|row| f(row).as_deref()).collect::<Vec<_>>()
-        };
-        let (user, a, b) = (pick(|row| &row.0), pick(|row| &row.1), pick(|row| &row.2));
+        let user: Vec<_> = rows.iter().map(|row| row.0.as_deref()).collect();
+        let a: Vec<_> = rows.iter().map(|row| row.1.as_deref()).collect();
+        let b: Vec<_> = rows.iter().map(|row| row.2.as_deref()).collect();
         let batch = raw(&vec![NOW; rows.len()], &[("user", &user), ("a", &a), ("b", &b)]);
         let profile = profile(EVERY_RULE);
         let (whole, notes) = run(&profile, &options(), &batch);
