@@ -286,6 +286,21 @@ impl Publication {
         })
     }
 
+    /// The bytes of a version of a model, or of the latest, this publication's own included; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] or [`Error::Database`] if it cannot be read.
+    pub fn model_bytes(&mut self, name: &str, version: Option<u32>) -> Result<Option<Vec<u8>>> {
+        const DOING: &str = "reading a model";
+        guarded(DOING, || {
+            let infos = self.transaction.open_table(MODEL_INFO).doing(DOING)?;
+            let latest = self.transaction.open_table(LATEST).doing(DOING)?;
+            let Some(version) = read::version(&infos, &latest, name, version)? else { return Ok(None) };
+            let models = self.transaction.open_table(MODELS).doing(DOING)?;
+            read::model_bytes(&models, name, version).map(Some)
+        })
+    }
+
     /// Adds a record to the run log, and returns its number. One for each publication is meant.
     ///
     /// # Errors

@@ -60,6 +60,32 @@ pub(crate) fn entities(
     Ok(entities)
 }
 
+/// The version meant, or the latest, if it exists.
+pub(crate) fn version(
+    infos: &impl ReadableTable<(&'static str, u32), &'static [u8]>,
+    latest: &impl ReadableTable<&'static str, &'static [u8]>,
+    name: &str,
+    version: Option<u32>,
+) -> Result<Option<u32>> {
+    const DOING: &str = "looking up a model";
+    if let Some(version) = version {
+        return Ok(infos.get((name, version)).doing(DOING)?.map(|_| version));
+    }
+    let sealed = latest.get(name).doing(DOING)?;
+    sealed.map(|sealed| unseal_json(&tables::latest_key(name), sealed.value())).transpose()
+}
+
+pub(crate) fn model_bytes(
+    models: &impl ReadableTable<(&'static str, u32), &'static [u8]>,
+    name: &str,
+    version: u32,
+) -> Result<Vec<u8>> {
+    let key = tables::model_key(name, version);
+    let sealed = models.get((name, version)).doing("reading a model")?;
+    let sealed = sealed.ok_or_else(|| Error::damaged(&key, "it is missing"))?;
+    unseal(&key, sealed.value()).map(<[u8]>::to_vec)
+}
+
 /// Days as an inclusive range; an empty one if nothing is in it.
 pub(crate) fn inclusive(days: &impl RangeBounds<i32>) -> RangeInclusive<i32> {
     const EMPTY: RangeInclusive<i32> = RangeInclusive::new(1, 0);

@@ -10,7 +10,7 @@ use arrow_schema::SchemaRef;
 use redb::{ReadTransaction, ReadableTable};
 use serde_json::Value;
 
-use crate::blob::{unseal, unseal_json};
+use crate::blob::unseal_json;
 use crate::error::{Doing, Error, Result, guarded};
 use crate::history::{self, EntityInfo, Statistics};
 use crate::models::ModelInfo;
@@ -96,10 +96,7 @@ impl Snapshot {
         guarded(DOING, || {
             let Some(version) = self.resolve(name, version)? else { return Ok(None) };
             let models = self.transaction.open_table(MODELS).doing(DOING)?;
-            let key = tables::model_key(name, version);
-            let sealed = models.get((name, version)).doing(DOING)?;
-            let sealed = sealed.ok_or_else(|| Error::damaged(&key, "it is missing"))?;
-            unseal(&key, sealed.value()).map(|bytes| Some(bytes.to_vec()))
+            read::model_bytes(&models, name, version).map(Some)
         })
     }
 
@@ -172,13 +169,9 @@ impl Snapshot {
     /// The version meant, if it exists.
     fn resolve(&self, name: &str, version: Option<u32>) -> Result<Option<u32>> {
         const DOING: &str = "looking up a model";
-        if let Some(version) = version {
-            let info = self.transaction.open_table(MODEL_INFO).doing(DOING)?;
-            return Ok(info.get((name, version)).doing(DOING)?.map(|_| version));
-        }
+        let infos = self.transaction.open_table(MODEL_INFO).doing(DOING)?;
         let latest = self.transaction.open_table(LATEST).doing(DOING)?;
-        let sealed = latest.get(name).doing(DOING)?;
-        sealed.map(|sealed| unseal_json(&tables::latest_key(name), sealed.value())).transpose()
+        read::version(&infos, &latest, name, version)
     }
 
     fn schemas(&self, source: &str) -> Result<Option<Arc<Schemas>>> {

@@ -69,6 +69,15 @@ impl Store {
         })
     }
 
+    /// As [`open`](Self::open), but makes nothing: for a run that only makes sense after a training.
+    ///
+    /// # Errors
+    /// [`Error::NoStore`] if there is none, else as [`open`](Self::open).
+    pub fn open_existing(directory: impl AsRef<Path>) -> Result<Self> {
+        require_file(directory.as_ref())?;
+        Self::open(directory)
+    }
+
     /// Opens the store in `directory` for reading, beside any process that writes it. If the last one that did has died,
     /// its unfinished publication is cleared away first.
     ///
@@ -78,11 +87,7 @@ impl Store {
     pub fn open_read_only(directory: impl AsRef<Path>) -> Result<Self> {
         let directory = directory.as_ref();
         let file = directory.join(FILE);
-        if fs::metadata(&file)
-            .map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |file| file.len() == 0)
-        {
-            return Err(Error::NoStore { directory: directory.to_owned() });
-        }
+        require_file(directory)?;
         guarded("opening it", || {
             let database = read_database(&file).map_err(|error| refused(directory, error))?;
             let transaction = database.begin_read().doing("reading the store's format")?;
@@ -135,6 +140,15 @@ impl Store {
     pub fn directory(&self) -> &Path {
         &self.directory
     }
+}
+
+/// Refuses a directory without the store's file, or with one that its maker left empty.
+fn require_file(directory: &Path) -> Result<()> {
+    let missing = match fs::metadata(directory.join(FILE)) {
+        Ok(file) => file.len() == 0,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    };
+    if missing { Err(Error::NoStore { directory: directory.to_owned() }) } else { Ok(()) }
 }
 
 /// One writer, and readers in any number of processes beside it.

@@ -35,6 +35,9 @@ fn versions_count_from_one_and_the_last_is_the_latest() {
     publication.commit().unwrap();
     let mut publication = store.publication().unwrap();
     assert_eq!(publication.put_model(&name, b"three", &details(4)).unwrap(), 3);
+    assert_eq!(publication.model_bytes(&name, None).unwrap().unwrap(), b"three");
+    assert_eq!(publication.model_bytes(&name, Some(1)).unwrap().unwrap(), b"one");
+    assert_eq!(publication.model_bytes("nobody", None).unwrap(), None);
     publication.commit().unwrap();
 
     let snapshot = store.snapshot().unwrap();

@@ -31,13 +31,17 @@ fn only_the_owner_can_look_inside() {
 #[test]
 fn reading_needs_a_store() {
     let directory = tempfile::tempdir().unwrap();
-    let error = || Store::open_read_only(directory.path()).unwrap_err();
-    assert_eq!(error().kind(), ErrorKind::NotFound);
-    // A process that died right after making the file.
-    fs::write(directory.path().join(FILE), b"").unwrap();
-    assert!(matches!(error(), Error::NoStore { .. }));
-    drop(Store::open(directory.path()).unwrap());
-    Store::open_read_only(directory.path()).unwrap();
+    for open in [Store::open_read_only, Store::open_existing] {
+        let file = directory.path().join(FILE);
+        assert_eq!(open(directory.path()).unwrap_err().kind(), ErrorKind::NotFound);
+        assert!(!file.exists());
+        // A process that died right after making the file.
+        fs::write(&file, b"").unwrap();
+        assert!(matches!(open(directory.path()), Err(Error::NoStore { .. })));
+        drop(Store::open(directory.path()).unwrap());
+        open(directory.path()).unwrap();
+        fs::remove_file(&file).unwrap();
+    }
 }
 
 #[test]
