@@ -1,0 +1,527 @@
+//! The network: embeddings, linear layers, heads; forward and backward over tiles of rows (spec section 11).
+//!
+//! `x = [numeric | binary | embeddings...]`, then linear layers each with its activation, then one linear layer that is
+//! all heads side by side: `[numeric | binary logits | logits of each categorical feature...]`.
+//!
+//! Weights live in [`Block`]s: one per embedding, and every linear layer cut into slices of [`SLICE`] outputs, so that
+//! several threads can update one layer. Every sum runs in an order that depends on the sizes alone: results are the
+//! same for any number of threads.
+
+use std::ops::Range;
+use std::sync::RwLock;
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
+
+use super::activation::Activation;
+use super::config::Config;
+use super::features::{Feature, Prepared, embedding_width};
+use super::rng::{DROPOUT, INITIAL, philox, unit};
+use super::scaler::normal_quantile;
+use crate::{Error, Result};
+
+/// Rows a tile holds: enough for a matrix product to run at speed, few enough to stay in cache and to share out.
+pub const TILE: usize = 64;
+/// Outputs of a linear layer that one block holds.
+pub const SLICE: usize = 128;
+
+/// Sizes of a network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shape {
+    /// Numeric features.
+    pub numeric: usize,
+    /// Binary features.
+    pub binary: usize,
+    /// Codes of every categorical feature, `_other` included.
+    pub codes: Vec<usize>,
+    /// Embedding widths of the categorical features.
+    pub widths: Vec<usize>,
+    /// Width and activation of every layer before the heads, encoder first.
+    pub layers: Vec<(usize, Activation)>,
+    /// How many of the layers are the encoder's.
+    pub encoder: usize,
+    /// Where the blocks of linear layer `l` are; the heads come last.
+    slices: Vec<Range<usize>>,
+}
+
+impl Shape {
+    /// The sizes that a configuration gives for features.
+    pub fn new(features: &[Feature], config: &Config) -> Self {
+        let codes: Vec<usize> = features.iter().map(Feature::codes).filter(|n| *n > 0).collect();
+        let widths: Vec<usize> = codes.iter().map(|n| embedding_width(*n)).collect();
+        let is_binary = |f: &&Feature| matches!(f.encoding, super::features::Encoding::Binary {});
+        let binary = features.iter().filter(is_binary).count();
+        let numeric = features.len() - codes.len() - binary;
+        let (layers, encoder) = config.layers(numeric + binary + widths.iter().sum::<usize>());
+        let mut shape = Self { numeric, binary, codes, widths, layers, encoder, slices: Vec::new() };
+        let mut next = shape.codes.len();
+        for l in 0..=shape.layers.len() {
+            let blocks = shape.width(l + 1).div_ceil(SLICE);
+            shape.slices.push(next..next + blocks);
+            next += blocks;
+        }
+        shape
+    }
+
+    /// Features.
+    pub fn features(&self) -> usize {
+        self.numeric + self.binary + self.codes.len()
+    }
+
+    /// Inputs that are values themselves, not embeddings.
+    pub fn values(&self) -> usize {
+        self.numeric + self.binary
+    }
+
+    /// Numbers per row that enter linear layer `l`: 0 is the input, `layers.len()` enters the heads, one more is the
+    /// output.
+    pub fn width(&self, l: usize) -> usize {
+        match l {
+            0 => self.values() + self.widths.iter().sum::<usize>(),
+            l if l <= self.layers.len() => self.layers[l - 1].0,
+            _ => self.values() + self.codes.iter().sum::<usize>(),
+        }
+    }
+
+    /// Columns of the input that hold the embedding of categorical feature `c`.
+    pub fn embedding(&self, c: usize) -> Range<usize> {
+        let start = self.values() + self.widths[..c].iter().sum::<usize>();
+        start..start + self.widths[c]
+    }
+
+    /// Columns of the output that hold the logits of categorical feature `c`.
+    pub fn logits(&self, c: usize) -> Range<usize> {
+        let start = self.values() + self.codes[..c].iter().sum::<usize>();
+        start..start + self.codes[c]
+    }
+
+    /// Number of weights.
+    pub fn parameters(&self) -> usize {
+        let embeddings: usize = self.codes.iter().zip(&self.widths).map(|(n, width)| n * width).sum();
+        let linear = |l: usize| (self.width(l) + 1) * self.width(l + 1);
+        embeddings + (0..=self.layers.len()).map(linear).sum::<usize>()
+    }
+
+    /// Multiply-adds of one row's way forward.
+    pub fn multiply_adds(&self) -> usize {
+        (0..=self.layers.len()).map(|l| self.width(l) * self.width(l + 1)).sum()
+    }
+
+    fn layer_name(&self, l: usize) -> String {
+        if l < self.encoder {
+            format!("encoder.{l}")
+        } else if l < self.layers.len() {
+            format!("decoder.{}", l - self.encoder)
+        } else {
+            "heads".into()
+        }
+    }
+
+    /// Name and `[rows, columns]` of every tensor, in saving order. A linear layer's weight is `[outputs, inputs]` and
+    /// its bias `[1, outputs]`; an embedding is `[codes, width]`.
+    pub fn tensors(&self) -> Vec<(String, [usize; 2])> {
+        let embeddings = self.codes.iter().zip(&self.widths).enumerate();
+        let mut tensors: Vec<_> =
+            embeddings.map(|(c, (codes, width))| (format!("embedding.{c}"), [*codes, *width])).collect();
+        for l in 0..=self.layers.len() {
+            let (name, outputs) = (self.layer_name(l), self.width(l + 1));
+            tensors.push((format!("{name}.weight"), [outputs, self.width(l)]));
+            tensors.push((format!("{name}.bias"), [1, outputs]));
+        }
+        tensors
+    }
+}
+
+/// What a block belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The embedding of a categorical feature.
+    Embedding(usize),
+    /// Some outputs of a linear layer.
+    Linear { layer: usize, outputs: Range<usize> },
+}
+
+/// A piece of the weights that is updated as one.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Block {
+    pub(super) place: Place,
+    /// `[codes, width]` of an embedding, `[inputs, outputs]` of a linear layer.
+    pub(super) weight: Array2<f32>,
+    /// One per output; empty for an embedding.
+    pub(super) bias: Vec<f32>,
+}
+
+/// Weights that can be read, whether they are being trained (behind locks) or not.
+pub(super) trait Weights {
+    /// Reads block `index`.
+    fn read<R>(&self, index: usize, read: impl FnOnce(&Block) -> R) -> R;
+}
+
+impl Weights for [Block] {
+    fn read<R>(&self, index: usize, read: impl FnOnce(&Block) -> R) -> R {
+        read(&self[index])
+    }
+}
+
+impl<T: AsRef<Block>> Weights for [RwLock<T>] {
+    fn read<R>(&self, index: usize, read: impl FnOnce(&Block) -> R) -> R {
+        read(self[index].read().expect("no thread panics with a block").as_ref())
+    }
+}
+
+/// A network and its weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Network {
+    shape: Shape,
+    pub(super) blocks: Vec<Block>,
+}
+
+impl Network {
+    /// Random weights: linear ones uniform within one over the root of the inputs, embeddings standard normal.
+    pub fn random(shape: Shape, seed: u64) -> Self {
+        let mut number = 0;
+        let tensors = shape.tensors();
+        Self::from_tensors(shape, |name, size| {
+            let tensor = number;
+            number += 1;
+            // A bias has the bounds of the weight before it.
+            let weight = if name.ends_with(".bias") {
+                &tensors[tensor as usize - 1]
+            } else {
+                &tensors[tensor as usize]
+            };
+            let bound = 1.0 / (weight.1[1] as f64).sqrt();
+            let value = |i: usize| {
+                let share = unit(philox(seed, [i as u32, INITIAL, tensor, 0])[0]);
+                let x = if name.starts_with("embedding") {
+                    normal_quantile(share)
+                } else {
+                    bound * (2.0 * share - 1.0)
+                };
+                x as f32
+            };
+            Ok((0..size[0] * size[1]).map(value).collect())
+        })
+        .expect("the sizes are right by construction")
+    }
+
+    /// A network of the tensors that `read` gives for the names and sizes of [`Shape::tensors`].
+    ///
+    /// # Errors
+    /// What `read` answers, or [`Error::Damaged`] if a tensor has another number of values or one is not finite.
+    pub fn from_tensors(
+        shape: Shape,
+        mut read: impl FnMut(&str, [usize; 2]) -> Result<Vec<f32>>,
+    ) -> Result<Self> {
+        let mut read = |name: &str, size: [usize; 2]| {
+            let values = read(name, size)?;
+            let finite = values.iter().all(|x| x.is_finite());
+            let tensor = Array2::from_shape_vec((size[0], size[1]), values).ok().filter(|_| finite);
+            tensor.ok_or_else(|| Error::Damaged(format!("tensor `{name}` is not {size:?} finite numbers")))
+        };
+        let mut blocks = Vec::new();
+        for (c, (codes, width)) in shape.codes.iter().zip(&shape.widths).enumerate() {
+            let weight = read(&format!("embedding.{c}"), [*codes, *width])?;
+            blocks.push(Block { place: Place::Embedding(c), weight, bias: Vec::new() });
+        }
+        for layer in 0..=shape.layers.len() {
+            let (name, outputs) = (shape.layer_name(layer), shape.width(layer + 1));
+            let weight = read(&format!("{name}.weight"), [outputs, shape.width(layer)])?;
+            let bias = read(&format!("{name}.bias"), [1, outputs])?;
+            for start in (0..outputs).step_by(SLICE) {
+                let outputs = start..outputs.min(start + SLICE);
+                blocks.push(Block {
+                    weight: rows_of(&weight, outputs.clone()).t().as_standard_layout().into_owned(),
+                    bias: bias.as_slice().expect("made in standard layout")[outputs.clone()].to_vec(),
+                    place: Place::Linear { layer, outputs },
+                });
+            }
+        }
+        Ok(Self { shape, blocks })
+    }
+
+    /// Weights put together again after training.
+    pub(super) fn new(shape: Shape, blocks: Vec<Block>) -> Self {
+        Self { shape, blocks }
+    }
+
+    pub(super) fn is_finite(&self) -> bool {
+        let finite = |block: &Block| block.weight.iter().chain(&block.bias).all(|x| x.is_finite());
+        self.blocks.iter().all(finite)
+    }
+
+    /// Sizes.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Every tensor as [`Shape::tensors`] lists them, row by row.
+    pub fn tensors(&self) -> Vec<(String, [usize; 2], Vec<f32>)> {
+        let pieces = self.blocks.iter().map(|block| (&block.place, block.weight.view(), &block.bias[..]));
+        assemble(&self.shape, pieces)
+    }
+
+    /// Outputs of the heads for every row: numbers, then logits, `[rows, Shape::width(layers + 1)]`.
+    pub fn forward(&self, rows: &Prepared) -> Array2<f32> {
+        let shape = &self.shape;
+        let mut outputs = Array2::zeros((rows.rows, shape.width(shape.layers.len() + 1)));
+        let mut tile = Tile::new(shape, rows.rows.min(TILE), false);
+        for start in (0..rows.rows).step_by(TILE) {
+            let range = start..rows.rows.min(start + TILE);
+            tile.gather(shape, &self.blocks[..], rows, range.clone());
+            tile.forward(shape, &self.blocks[..], None);
+            rows_of_mut(&mut outputs, range).assign(&tile.output());
+        }
+        outputs
+    }
+}
+
+/// Puts weights, or gradients, of blocks together to whole tensors.
+pub(super) fn assemble<'a>(
+    shape: &Shape,
+    blocks: impl Iterator<Item = (&'a Place, ArrayView2<'a, f32>, &'a [f32])>,
+) -> Vec<(String, [usize; 2], Vec<f32>)> {
+    let sizes = shape.tensors();
+    let mut tensors: Vec<_> =
+        sizes.into_iter().map(|(name, size)| (name, size, Vec::with_capacity(size[0] * size[1]))).collect();
+    for (place, weight, bias) in blocks {
+        match place {
+            Place::Embedding(c) => tensors[*c].2.extend(weight.iter()),
+            Place::Linear { layer, .. } => {
+                let index = shape.codes.len() + 2 * layer;
+                tensors[index].2.extend(weight.t().iter());
+                tensors[index + 1].2.extend(bias);
+            }
+        }
+    }
+    tensors
+}
+
+/// Where in the sequence of random draws a tile's dropout is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DropoutDraw {
+    pub(super) share: f64,
+    pub(super) seed: u64,
+    pub(super) epoch: u32,
+}
+
+/// Some rows on their way through the network, in buffers that are used again and again.
+#[derive(Debug, Clone)]
+pub(super) struct Tile {
+    /// Position of the first row, for random draws.
+    first: usize,
+    rows: usize,
+    /// What enters linear layer `l`; last the output.
+    activations: Vec<Array2<f32>>,
+    /// Derivative of the activation that made `activations[l]`; empty where there is none.
+    slopes: Vec<Array2<f32>>,
+    /// Derivative of the loss by what linear layer `l - 1` put out; 0 is by the embeddings alone.
+    deltas: Vec<Array2<f32>>,
+    codes: Vec<Vec<u32>>,
+}
+
+impl Tile {
+    /// Buffers for up to `rows` rows; for training, those of the way back too.
+    pub(super) fn new(shape: &Shape, rows: usize, training: bool) -> Self {
+        let depth = shape.layers.len();
+        let back = if training { rows } else { 0 };
+        let matrix = |rows: usize, l: usize| Array2::zeros((rows, shape.width(l)));
+        let mut deltas: Vec<_> = (0..depth + 2).map(|l| matrix(back, l)).collect();
+        deltas[0] = Array2::zeros((back, shape.width(0) - shape.values()));
+        Self {
+            first: 0,
+            rows: 0,
+            activations: (0..depth + 2).map(|l| matrix(rows, l)).collect(),
+            slopes: (0..=depth)
+                .map(|l| if l == 0 { Array2::zeros((0, 0)) } else { matrix(back, l) })
+                .collect(),
+            deltas,
+            codes: vec![vec![0; rows]; shape.codes.len()],
+        }
+    }
+
+    /// What entered linear layer `l`.
+    fn activation(&self, l: usize) -> ArrayView2<'_, f32> {
+        rows_of(&self.activations[l], 0..self.rows)
+    }
+
+    /// What the heads put out.
+    pub(super) fn output(&self) -> ArrayView2<'_, f32> {
+        self.activation(self.activations.len() - 1)
+    }
+
+    /// The output, and where its derivative goes.
+    pub(super) fn output_and_delta(&mut self) -> (ArrayView2<'_, f32>, ArrayViewMut2<'_, f32>) {
+        let last = self.activations.len() - 1;
+        let delta = rows_of_mut(&mut self.deltas[last], 0..self.rows);
+        (rows_of(&self.activations[last], 0..self.rows), delta)
+    }
+
+    /// Takes rows in: values, and the embeddings of codes.
+    pub(super) fn gather(
+        &mut self,
+        shape: &Shape,
+        weights: &(impl Weights + ?Sized),
+        data: &Prepared,
+        rows: Range<usize>,
+    ) {
+        (self.first, self.rows) = (rows.start, rows.len());
+        let input = &mut self.activations[0];
+        for (column, values) in data.values.iter().enumerate() {
+            for (x, value) in input.column_mut(column).iter_mut().zip(&values[rows.clone()]) {
+                *x = *value;
+            }
+        }
+        for (c, codes) in data.codes.iter().enumerate() {
+            let codes = &codes[rows.clone()];
+            self.codes[c][..codes.len()].copy_from_slice(codes);
+            let columns = shape.embedding(c);
+            weights.read(c, |block| {
+                let (table, width) =
+                    (block.weight.as_slice().expect("made in standard layout"), shape.widths[c]);
+                for (mut x, code) in input.rows_mut().into_iter().zip(codes) {
+                    let start = *code as usize * width;
+                    let row = x.as_slice_mut().expect("made in standard layout");
+                    row[columns.clone()].copy_from_slice(&table[start..start + width]);
+                }
+            });
+        }
+    }
+
+    /// Runs the rows through all layers. With `dropout`, or after [`Tile::new`] for training, also keeps the slopes.
+    pub(super) fn forward(
+        &mut self,
+        shape: &Shape,
+        weights: &(impl Weights + ?Sized),
+        dropout: Option<DropoutDraw>,
+    ) {
+        for l in 0..=shape.layers.len() {
+            let (before, after) = self.activations.split_at_mut(l + 1);
+            let input = rows_of(&before[l], 0..self.rows);
+            let mut output = rows_of_mut(&mut after[0], 0..self.rows);
+            for index in shape.slices[l].clone() {
+                weights.read(index, |block| affine(&input, block, &mut output));
+            }
+            if l == shape.layers.len() {
+                break;
+            }
+            let values = after[0].as_slice_mut().expect("made in standard layout");
+            let used = self.rows * shape.width(l + 1);
+            let slopes = self.slopes[l + 1].as_slice_mut().expect("made in standard layout");
+            if slopes.is_empty() {
+                shape.layers[l].1.apply(&mut values[..used]);
+            } else {
+                shape.layers[l].1.apply_with_slope(&mut values[..used], &mut slopes[..used]);
+            }
+            if let Some(draw) = dropout {
+                let width = shape.width(l + 1);
+                let rows = values[..used].chunks_exact_mut(width).zip(slopes[..used].chunks_exact_mut(width));
+                for (row, (values, slopes)) in rows.enumerate() {
+                    drop_out(draw, l as u32, (self.first + row) as u32, values, slopes);
+                }
+            }
+        }
+    }
+
+    /// Carries the derivative from the output back to every layer and the embeddings.
+    pub(super) fn backward(&mut self, shape: &Shape, weights: &(impl Weights + ?Sized)) {
+        for l in (0..=shape.layers.len()).rev() {
+            let (before, after) = self.deltas.split_at_mut(l + 1);
+            let delta = rows_of(&after[0], 0..self.rows);
+            let mut target = rows_of_mut(&mut before[l], 0..self.rows);
+            if target.is_empty() {
+                continue;
+            }
+            // Values have no derivative to carry: only the embeddings' rows of the first layer's weight matter.
+            let skipped = if l == 0 { shape.values() } else { 0 };
+            for (nth, index) in shape.slices[l].clone().enumerate() {
+                let keep = if nth == 0 { 0.0 } else { 1.0 };
+                weights.read(index, |block| {
+                    let Place::Linear { outputs, .. } = &block.place else { return };
+                    let weight = rows_of(&block.weight, skipped..block.weight.nrows());
+                    general_mat_mul(1.0, &columns_of(delta, outputs.clone()), &weight.t(), keep, &mut target);
+                });
+            }
+            if l > 0 {
+                let used = self.rows * shape.width(l);
+                let slopes = &self.slopes[l].as_slice().expect("made in standard layout")[..used];
+                let target = before[l].as_slice_mut().expect("made in standard layout");
+                target.iter_mut().zip(slopes).for_each(|(d, slope)| *d *= slope);
+            }
+        }
+    }
+}
+
+/// `input * weight + bias` into the block's columns of `output`.
+fn affine(input: &ArrayView2<'_, f32>, block: &Block, output: &mut ArrayViewMut2<'_, f32>) {
+    let Place::Linear { outputs, .. } = &block.place else { return };
+    let mut output = output.slice_axis_mut(Axis(1), outputs.clone().into());
+    for mut row in output.rows_mut() {
+        row.as_slice_mut().expect("columns lie side by side").copy_from_slice(&block.bias);
+    }
+    general_mat_mul(1.0, input, &block.weight, 1.0, &mut output);
+}
+
+fn drop_out(draw: DropoutDraw, layer: u32, row: u32, values: &mut [f32], slopes: &mut [f32]) {
+    let keep = (1.0 / (1.0 - draw.share)) as f32;
+    for (quad, (values, slopes)) in values.chunks_mut(4).zip(slopes.chunks_mut(4)).enumerate() {
+        let words = philox(draw.seed, [quad as u32, DROPOUT + layer, row, draw.epoch]);
+        for ((value, slope), word) in values.iter_mut().zip(slopes).zip(words) {
+            let factor = if unit(word) < draw.share { 0.0 } else { keep };
+            *value *= factor;
+            *slope *= factor;
+        }
+    }
+}
+
+/// Adds a tile's part to the gradient of a block; `first` of the tiles starts it. `weight` is shaped like the block's.
+pub(super) fn add_gradient(
+    shape: &Shape,
+    place: &Place,
+    tile: &Tile,
+    first: bool,
+    weight: &mut Array2<f32>,
+    bias: &mut [f32],
+) {
+    if first {
+        bias.fill(0.0);
+    }
+    match place {
+        Place::Embedding(c) => {
+            if first {
+                weight.fill(0.0);
+            }
+            let columns = shape.embedding(*c);
+            let columns = columns.start - shape.values()..columns.end - shape.values();
+            let delta = columns_of(rows_of(&tile.deltas[0], 0..tile.rows), columns);
+            for (delta, code) in delta.rows().into_iter().zip(&tile.codes[*c]) {
+                let mut sum = weight.row_mut(*code as usize);
+                sum.iter_mut().zip(delta).for_each(|(sum, d)| *sum += d);
+            }
+        }
+        Place::Linear { layer, outputs } => {
+            let delta = columns_of(rows_of(&tile.deltas[layer + 1], 0..tile.rows), outputs.clone());
+            let keep = if first { 0.0 } else { 1.0 };
+            general_mat_mul(1.0, &tile.activation(*layer).t(), &delta, keep, weight);
+            for row in delta.rows() {
+                let row = row.to_slice().expect("columns lie side by side");
+                bias.iter_mut().zip(row).for_each(|(sum, d)| *sum += d);
+            }
+        }
+    }
+}
+
+/// Some rows of a matrix.
+pub(super) fn rows_of(matrix: &Array2<f32>, rows: Range<usize>) -> ArrayView2<'_, f32> {
+    matrix.slice_axis(Axis(0), rows.into())
+}
+
+/// Some rows of a matrix, to write.
+pub(super) fn rows_of_mut(matrix: &mut Array2<f32>, rows: Range<usize>) -> ArrayViewMut2<'_, f32> {
+    matrix.slice_axis_mut(Axis(0), rows.into())
+}
+
+/// Some columns of rows.
+fn columns_of(rows: ArrayView2<'_, f32>, columns: Range<usize>) -> ArrayView2<'_, f32> {
+    rows.slice_axis_move(Axis(1), columns.into())
+}

@@ -1,0 +1,145 @@
+//! Scoring: losses of rows, their z-scores, predictions, and the result columns (spec section 12).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Float32Array, Float64Array, RecordBatch};
+use arrow_schema::{DataType, Field, Schema};
+use dfp_core::SCORE;
+use ndarray::Array2;
+
+use super::distinct::Distinct;
+use super::features::{Features, Prepared};
+use super::loss::{Targets, losses};
+use super::network::{Network, Shape, TILE, Tile, rows_of_mut};
+use super::scaler::{Scaler, ScalerKind};
+/// Z-scores are cut off here, so that sums stay finite.
+const FARTHEST_Z: f64 = 1e30;
+/// Metadata key of the result schema: how z-scores were scaled.
+pub const Z_SCALER: &str = "z_loss_scaler_type";
+
+/// Losses of rows. Equal rows are computed and kept once: row `i` of the batch is row `index[i]` of the matrices.
+/// Nothing in here is ever NaN or infinite.
+#[derive(Debug, Clone)]
+pub struct Scores {
+    /// Row of the matrices for every row of the batch.
+    pub index: Vec<u32>,
+    /// Loss per distinct row and feature.
+    pub losses: Array2<f32>,
+    /// Signed z-score of the loss per distinct row and feature.
+    pub z: Array2<f32>,
+    /// Prediction per distinct row and feature: a scaled number, 0 or 1, or a code; see
+    /// [`Features::decode`](super::features::Features::decode).
+    pub predicted: Array2<f32>,
+}
+
+impl Scores {
+    /// Mean over the features of the absolute z-scores, per distinct row.
+    pub fn mean_abs_z(&self) -> Vec<f64> {
+        aggregates(&self.z, true).map(|(_, mean)| mean).collect()
+    }
+}
+
+/// Computes the losses of prepared rows, equal rows once.
+pub fn score(network: &Network, loss_scalers: &[Scaler], rows: &Prepared) -> Scores {
+    let Distinct { rows, index } = Distinct::of(rows);
+    let (losses, predicted) = losses_of(network, &rows);
+    let mut z = losses.clone();
+    for (mut column, scaler) in z.columns_mut().into_iter().zip(loss_scalers) {
+        column.mapv_inplace(|loss| scaler.transform(f64::from(loss)).clamp(-FARTHEST_Z, FARTHEST_Z) as f32);
+    }
+    Scores { index, losses, z, predicted }
+}
+
+/// Losses and predictions of every row and feature.
+pub fn losses_of(network: &Network, rows: &Prepared) -> (Array2<f32>, Array2<f32>) {
+    let shape = network.shape();
+    let mut all = Array2::zeros((rows.rows, shape.features()));
+    let mut predicted = Array2::zeros((rows.rows, shape.features()));
+    let mut tile = Tile::new(shape, rows.rows.min(TILE), false);
+    let mut scratch = Vec::new();
+    for start in (0..rows.rows).step_by(TILE) {
+        let range = start..rows.rows.min(start + TILE);
+        tile.gather(shape, &network.blocks[..], rows, range.clone());
+        tile.forward(shape, &network.blocks[..], None);
+        let targets = Targets { data: rows, order: None, first: start };
+        losses(shape, tile.output(), targets, rows_of_mut(&mut all, range.clone()), None, &mut scratch);
+        for (output, mut row) in
+            tile.output().rows().into_iter().zip(rows_of_mut(&mut predicted, range).rows_mut())
+        {
+            let output = output.to_slice().expect("rows lie in one piece");
+            predict(shape, output, row.as_slice_mut().expect("rows lie in one piece"));
+        }
+    }
+    // Only weights that a fit cannot make overflow here; such a row is as unusual as can be.
+    all.mapv_inplace(|loss| if loss.is_finite() { loss } else { f32::MAX });
+    (all, predicted)
+}
+
+/// The network's number, the likelier truth, the likeliest category (not `_other` unless there is nothing else).
+fn predict(shape: &Shape, output: &[f32], predicted: &mut [f32]) {
+    predicted[..shape.numeric].copy_from_slice(&output[..shape.numeric]);
+    for j in shape.numeric..shape.values() {
+        predicted[j] = f32::from(output[j] > 0.0);
+    }
+    let mut start = shape.values();
+    for (codes, predicted) in shape.codes.iter().zip(&mut predicted[shape.values()..]) {
+        let known = &output[start..start + (codes - 1).max(1)];
+        let mut best = 0;
+        for (code, logit) in known.iter().enumerate() {
+            if *logit > known[best] {
+                best = code;
+            }
+        }
+        *predicted = best as f32;
+        start += codes;
+    }
+}
+
+/// Maximum and mean over the features.
+fn aggregates(z: &Array2<f32>, absolute: bool) -> impl Iterator<Item = (f32, f64)> {
+    z.rows().into_iter().map(move |row| {
+        let values = row.iter().map(move |z| if absolute { z.abs() } else { *z });
+        let sum: f64 = values.clone().map(f64::from).sum();
+        (values.fold(f32::NEG_INFINITY, f32::max), sum / row.len() as f64)
+    })
+}
+
+/// The result table of a batch: score, then prediction, loss and z-score of every feature, then maximum and mean z.
+pub fn results(features: &Features, scaler: ScalerKind, scores: &Scores, absolute: bool) -> RecordBatch {
+    let mut columns: Vec<(String, ArrayRef)> = Vec::new();
+    let (mut largest, mut mean) = (Vec::new(), Vec::new());
+    for (max, average) in aggregates(&scores.z, absolute) {
+        largest.push(max);
+        mean.push(average);
+    }
+    let index = &scores.index;
+    let spread = |of: &dyn Fn(usize) -> f32| -> ArrayRef {
+        Arc::new(Float32Array::from_iter_values(index.iter().map(|row| of(*row as usize))))
+    };
+    let score = Float64Array::from_iter_values(index.iter().map(|row| mean[*row as usize]));
+    columns.push((SCORE.into(), Arc::new(score)));
+    for (f, feature) in features.list().iter().enumerate() {
+        let name = &feature.name;
+        let (predicted, losses, z) =
+            (scores.predicted.column(f), scores.losses.column(f), scores.z.column(f));
+        let sign = |z: f32| if absolute { z.abs() } else { z };
+        columns.push((
+            format!("{name}_pred"),
+            features.decode(f, index.iter().map(|row| predicted[*row as usize])),
+        ));
+        columns.push((format!("{name}_loss"), spread(&|row| losses[row])));
+        columns.push((format!("{name}_z_loss"), spread(&|row| sign(z[row]))));
+    }
+    columns.push(("max_abs_z".into(), spread(&|row| largest[row])));
+    columns.push(("mean_abs_z".into(), spread(&|row| mean[row] as f32)));
+    let field = |(name, column): &(String, ArrayRef)| -> Field {
+        let data_type: DataType = column.data_type().clone();
+        Field::new(name, data_type, false)
+    };
+    let fields: Vec<Field> = columns.iter().map(field).collect();
+    let metadata = HashMap::from([(Z_SCALER.to_owned(), scaler.z_name().to_owned())]);
+    let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
+    let columns = columns.into_iter().map(|(_, column)| column).collect();
+    RecordBatch::try_new(schema, columns).expect("columns have one length and their own types")
+}
