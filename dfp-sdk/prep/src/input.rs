@@ -7,6 +7,8 @@ use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array, BooleanArray, Float64Array, Int64Array, StringArray, TimestampNanosecondArray};
 use arrow_schema::{DataType, TimeUnit};
 
+use crate::profile::{Filter, Scalar};
+
 /// Words that mean "no value".
 #[derive(Debug, Clone)]
 pub(crate) struct Missing(Vec<String>);
@@ -31,6 +33,18 @@ pub(crate) enum Input<'a> {
     Float(&'a Float64Array),
     Bool(&'a BooleanArray),
     Time(&'a TimestampNanosecondArray),
+}
+
+/// Which rows pass a filter on their column.
+pub(crate) fn passing(filter: &Filter, input: Input<'_>, rows: usize) -> Vec<bool> {
+    if let Some(present) = filter.present {
+        return (0..rows).map(|row| input.is_null(row) != present).collect();
+    }
+    let wanted = filter.equals.is_some();
+    let value =
+        filter.equals.as_ref().or(filter.not_equals.as_ref()).map(Scalar::to_string).unwrap_or_default();
+    let mut scratch = String::new();
+    (0..rows).map(|row| input.text(row, &mut scratch).is_some_and(|text| (text == value) == wanted)).collect()
 }
 
 /// Whether raw columns may have this type.

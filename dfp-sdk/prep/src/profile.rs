@@ -1,11 +1,13 @@
 //! What a kind of log means: who, when, what. One TOML file holds it all.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use dfp_core::{EVENT_TIME, ORIGIN, RECORD_ID};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::load::fold;
 use crate::{Error, Period, Result, Span};
 
 /// Column of loaded batches: whose event it is (utf8, never null, folded if the profile says so).
@@ -97,6 +99,9 @@ pub struct Profile {
     /// When it happened.
     #[serde(default)]
     pub time: TimeColumn,
+    /// Use only the records that pass this test on a load column; the others are rejected as not selected.
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
     /// How much of an entity's past a model learns from.
     #[serde(default)]
     pub history: History,
@@ -561,6 +566,25 @@ pub enum Scalar {
     Text(String),
 }
 
+impl fmt::Display for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => value.fmt(f),
+            Self::Int(value) => value.fmt(f),
+            Self::Text(value) => value.fmt(f),
+        }
+    }
+}
+
+impl Filter {
+    fn validate(&self, key: &str) -> Result<()> {
+        let tests = [self.equals.is_some(), self.not_equals.is_some(), self.present.is_some()];
+        require(tests.into_iter().filter(|given| *given).count() == 1, key, || {
+            "needs exactly one of equals, not_equals and present".to_owned()
+        })
+    }
+}
+
 impl DeriveRule {
     /// The load columns the rule reads.
     pub fn inputs(&self) -> Vec<&str> {
@@ -616,7 +640,7 @@ impl Profile {
     /// # Errors
     /// As [`from_toml`](Self::from_toml), and [`Error::Config`] if a column to remove does not exist.
     pub fn with_overrides(&self, text: &str) -> Result<Self> {
-        let syntax = |error: &dyn std::fmt::Display| Error::Syntax(error.to_string());
+        let syntax = |error: &dyn fmt::Display| Error::Syntax(error.to_string());
         let mut merged = Table::try_from(self).map_err(|error| syntax(&error))?;
         let partial: Table = toml::from_str(text).map_err(|error| syntax(&error))?;
         for (key, value) in partial {
@@ -665,7 +689,15 @@ impl Profile {
         self.validate_names()?;
         self.load.iter().try_for_each(LoadColumn::validate)?;
         self.derive.iter().try_for_each(|column| self.validate_derive(column))?;
+        self.validate_filter()?;
         self.validate_features()
+    }
+
+    fn validate_filter(&self) -> Result<()> {
+        let Some(filter) = &self.filter else { return Ok(()) };
+        let known = self.load.iter().any(|load| load.name == filter.column);
+        require(known, "where", || format!("`{}` is no load column", filter.column))?;
+        filter.validate("where")
     }
 
     fn validate_names(&self) -> Result<()> {
@@ -694,11 +726,11 @@ impl Profile {
                 require(number, &key, || format!("`{input}` must be of type float"))?;
             }
         }
-        let Some(filter) = column.rule.filter() else { return Ok(()) };
-        let tests = [filter.equals.is_some(), filter.not_equals.is_some(), filter.present.is_some()];
-        require(tests.into_iter().filter(|given| *given).count() == 1, &format!("{key}, where"), || {
-            "needs exactly one of equals, not_equals and present".to_owned()
-        })
+        if let DeriveRule::DaysSeen { within: Some(within), .. } = &column.rule {
+            let whole_days = within.nanoseconds() % Span::days(1).nanoseconds() == 0;
+            require(whole_days, &key, || format!("within = \"{within}\" must be whole days"))?;
+        }
+        column.rule.filter().map_or(Ok(()), |filter| filter.validate(&format!("{key}, where")))
     }
 
     fn validate_features(&self) -> Result<()> {
@@ -717,6 +749,21 @@ impl Profile {
 }
 
 impl EntityColumn {
+    /// The key that an entity of this name has everywhere: folded if the profile says so, and with a `~` before it if it
+    /// would otherwise pass for the model of all entities.
+    pub fn key(&self, name: &str) -> String {
+        let mut key = name.to_owned();
+        if self.fold_case {
+            fold(name, &mut key);
+        }
+        if self.clashes(&key) { format!("~{key}") } else { key }
+    }
+
+    /// Whether an entity's name, but for any `~` before it, is the fallback's.
+    pub(crate) fn clashes(&self, key: &str) -> bool {
+        key.trim_start_matches('~') == self.fallback
+    }
+
     fn validate(&self) -> Result<()> {
         require(!self.inputs.is_empty(), "entity.inputs", || "no columns".to_owned())?;
         require(self.inputs.iter().all(|input| !input.is_empty()), "entity.inputs", || {
@@ -914,6 +961,12 @@ mod tests {
             ("[[load]]\nname = \"x\"\nrule = \"present\"\ninput = \"y\"\nmissing_as = \"nan\"", "missing_as"),
             ("[[derive]]\nname = \"x\"\nrule = \"first-seen\"\ninput = \"y\"", "`y` is no load column"),
             ("[[derive]]\nname = \"x\"\nrule = \"increment\"\nperiod = \"2D\"", "no calendar period"),
+            (
+                "[[derive]]\nname = \"x\"\nrule = \"days-seen\"\ninput = \"app\"\nwithin = \"12h\"",
+                "must be whole days",
+            ),
+            ("where = { column = \"zz\", present = true }", "where: `zz` is no load column"),
+            ("where = { column = \"app\" }", "where: needs exactly one"),
             (
                 "[[derive]]\nname = \"x\"\nrule = \"travel-speed\"\nlatitude = \"lat\"\nlongitude = \"app\"",
                 "must be of type",

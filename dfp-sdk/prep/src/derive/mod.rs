@@ -17,7 +17,7 @@ use foldhash::fast::RandomState;
 use crate::input::{self, Input};
 use crate::load::time_type;
 use crate::period::{DAY, SECOND};
-use crate::profile::{DeriveRule, ENTITY, Filter, Form, Granularity, Profile, Scalar};
+use crate::profile::{DeriveRule, ENTITY, Filter, Form, Granularity, Profile};
 use crate::{Error, Period, Result};
 
 /// Adds a profile's derive columns to loaded rows of one entity.
@@ -252,18 +252,10 @@ impl Past<'_> {
     /// Whether each row passes the filter; without one, all do.
     fn passing(&self, filter: Option<&Filter>) -> Vec<bool> {
         let rows = self.times.len();
-        let Some(filter) = filter else { return vec![true; rows] };
-        let input = self.input(&filter.column);
-        if let Some(present) = filter.present {
-            return (0..rows).map(|row| input.is_null(row) != present).collect();
-        }
-        let wanted = filter.equals.is_some();
-        let value =
-            filter.equals.as_ref().or(filter.not_equals.as_ref()).map(scalar_text).unwrap_or_default();
-        let mut scratch = String::new();
-        (0..rows)
-            .map(|row| input.text(row, &mut scratch).is_some_and(|text| (text == value) == wanted))
-            .collect()
+        filter.map_or_else(
+            || vec![true; rows],
+            |filter| input::passing(filter, self.input(&filter.column), rows),
+        )
     }
 
     /// For each row, the first row of the span that ends with it; the older end is exclusive.
@@ -420,14 +412,6 @@ fn weekday(time: i64) -> i64 {
 
 fn minutes(from: i64, to: i64) -> f64 {
     to.saturating_sub(from) as f64 / (60 * SECOND) as f64
-}
-
-fn scalar_text(value: &Scalar) -> String {
-    match value {
-        Scalar::Bool(value) => value.to_string(),
-        Scalar::Int(value) => value.to_string(),
-        Scalar::Text(value) => value.clone(),
-    }
 }
 
 fn ints(values: impl Iterator<Item = i64>) -> ArrayRef {

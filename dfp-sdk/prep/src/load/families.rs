@@ -70,7 +70,7 @@ pub(super) fn system(text: &str, out: &mut String) {
 }
 
 /// Writes the text without surrounding blanks and in lower case.
-pub(super) fn fold(text: &str, out: &mut String) {
+pub(crate) fn fold(text: &str, out: &mut String) {
     out.clear();
     let text = text.trim();
     if text.is_ascii() {

@@ -16,9 +16,10 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 use dfp_core::{EVENT_TIME, Host, Level, ORIGIN, RECORD_ID, Reject, Stage, reason};
 
+pub(crate) use self::families::fold;
 pub(crate) use self::rules::time_type;
 use crate::input::{self, Input, Missing};
-use crate::profile::{ENTITY, LoadColumn, Profile};
+use crate::profile::{ENTITY, EntityColumn, LoadColumn, Profile};
 use crate::{Error, Result};
 
 /// Which entities take part.
@@ -51,12 +52,10 @@ impl Selection {
         Ok(selection)
     }
 
-    /// The same selection of folded names.
-    fn folded(&self) -> Self {
-        let fold = |names: &BTreeSet<String>| {
-            names.iter().map(|name| name.trim().to_lowercase()).collect::<BTreeSet<_>>()
-        };
-        Self { skip: fold(&self.skip), only: fold(&self.only) }
+    /// The same selection by the profile's keys.
+    fn keys(&self, entity: &EntityColumn) -> Self {
+        let keys = |names: &BTreeSet<String>| names.iter().map(|name| entity.key(name)).collect();
+        Self { skip: keys(&self.skip), only: keys(&self.only) }
     }
 
     /// Whether an entity takes part.
@@ -106,6 +105,7 @@ pub struct LoadStage {
     /// First and last believable time.
     believable: (i64, i64),
     asked: (i64, i64),
+    max_text_bytes: usize,
     plan: Option<Plan>,
     ready: VecDeque<RecordBatch>,
 }
@@ -137,13 +137,13 @@ impl LoadStage {
         let now = now.ok_or_else(|| Error::config("now", "the clock is before 1970 or after 2262"))?;
         let believable =
             (profile.time.earliest_nanoseconds()?, now.saturating_add(profile.time.ahead.nanoseconds()));
-        let selection = &options.selection;
         Ok(Self {
-            selection: if profile.entity.fold_case { selection.folded() } else { selection.clone() },
+            selection: options.selection.keys(&profile.entity),
             believable,
             asked: (options.since.unwrap_or(i64::MIN), options.until.unwrap_or(i64::MAX)),
             profile: profile.clone(),
             host,
+            max_text_bytes: MAX_TEXT_BYTES,
             plan: None,
             ready: VecDeque::new(),
         })
@@ -210,13 +210,14 @@ impl LoadStage {
         let fold_case = self.profile.entity.fold_case;
         let missing = Missing::new(&self.profile.entity.missing);
         let entities = rules::entities(&gather(raw, &plan.entity), &missing, fold_case, raw.num_rows());
+        let entities = self.escape_fallback(entities);
         let times = rules::times(Input::of(Some(raw.column(plan.time))), raw.num_rows());
         let keep = self.keep(plan, raw, entities.as_string(), times.as_primitive());
         let who_and_when = RecordBatch::try_from_iter_with_nullable([
             (RECORD_ID, raw.column(plan.record_id).clone(), true),
             (ORIGIN, raw.column(plan.origin).clone(), true),
             (EVENT_TIME, times, true),
-            (ENTITY, self.escape_fallback(entities), true),
+            (ENTITY, entities, true),
         ])?;
         let all = keep.true_count() == keep.len();
         let select = |batch: &RecordBatch| {
@@ -232,7 +233,24 @@ impl LoadStage {
             }
             columns.push(loaded.array);
         }
-        Ok(RecordBatch::try_new(plan.output.clone(), columns)?)
+        self.filtered(RecordBatch::try_new(plan.output.clone(), columns)?)
+    }
+
+    /// The rows that pass the profile's own filter; the others go to the host.
+    fn filtered(&self, loaded: RecordBatch) -> Result<RecordBatch> {
+        let Some(filter) = &self.profile.filter else { return Ok(loaded) };
+        let column = loaded.column_by_name(&filter.column).map(AsRef::as_ref);
+        let passing = input::passing(filter, Input::of(column), loaded.num_rows());
+        for row in (0..loaded.num_rows()).filter(|&row| !passing[row]) {
+            let detail = format!("`{}` does not pass the profile's filter", filter.column);
+            self.reject(loaded.column(1).as_string(), row, reason::NOT_SELECTED, detail);
+        }
+        Ok(filter_record_batch(&loaded, &BooleanArray::from(passing))?)
+    }
+
+    fn reject(&self, origins: &StringArray, row: usize, reason: &'static str, detail: String) {
+        let origin = if origins.is_valid(row) { origins.value(row) } else { "" };
+        self.host.reject(Reject::new(origin, reason, detail));
     }
 
     /// Which rows stay; the others go to the host with the reason.
@@ -247,9 +265,7 @@ impl LoadStage {
             let entity = entities.is_valid(row).then(|| entities.value(row));
             let time = times.is_valid(row).then(|| times.value(row));
             let Some((reason, detail)) = self.objection(entity, time) else { return true };
-            let origins = raw.column(plan.origin).as_string::<i32>();
-            let origin = if origins.is_valid(row) { origins.value(row) } else { "" };
-            self.host.reject(Reject::new(origin, reason, detail));
+            self.reject(raw.column(plan.origin).as_string(), row, reason, detail);
             false
         };
         (0..raw.num_rows()).map(|row| Some(keep(row))).collect()
@@ -263,6 +279,10 @@ impl LoadStage {
                 format!("no value in {}", self.profile.entity.inputs.join(", ")),
             ));
         };
+        if entity.len() > MAX_ENTITY_BYTES {
+            let detail = format!("a name of {} bytes; at most {MAX_ENTITY_BYTES} make sense", entity.len());
+            return Some((reason::NO_ENTITY, detail));
+        }
         let Some(time) = time else {
             return Some((reason::NO_TIME, format!("no time in {}", self.profile.time.column)));
         };
@@ -281,8 +301,7 @@ impl LoadStage {
     }
 
     fn escape_fallback(&self, entities: ArrayRef) -> ArrayRef {
-        let fallback = self.profile.entity.fallback.as_str();
-        let clashes = |entity: &str| entity.trim_start_matches('~') == fallback;
+        let clashes = |entity: &str| self.profile.entity.clashes(entity);
         let names: &StringArray = entities.as_string();
         if !names.iter().flatten().any(clashes) {
             return entities;
@@ -301,6 +320,9 @@ impl LoadStage {
 fn gather<'a>(batch: &'a RecordBatch, indices: &[Option<usize>]) -> Vec<Input<'a>> {
     indices.iter().map(|index| Input::of(index.map(|index| batch.column(index).as_ref()))).collect()
 }
+
+/// No directory has longer names; a megabyte of text is none.
+const MAX_ENTITY_BYTES: usize = 1024;
 
 /// Batches with more text are loaded in parts: joined or replaced text must stay below what one text array can hold.
 const MAX_TEXT_BYTES: usize = 1 << 26;
@@ -323,7 +345,7 @@ impl Stage for LoadStage {
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
             let rows = part.num_rows();
-            if rows > 1 && text_bytes(&part) > MAX_TEXT_BYTES {
+            if rows > 1 && text_bytes(&part) > self.max_text_bytes {
                 parts.push(part.slice(rows / 2, rows - rows / 2));
                 parts.push(part.slice(0, rows / 2));
                 continue;

@@ -51,8 +51,18 @@ fn profile(columns: &str) -> Profile {
 }
 
 fn run(profile: &Profile, options: &LoadOptions, batch: &RecordBatch) -> (RecordBatch, Arc<Notes>) {
+    run_in_parts(profile, options, batch, MAX_TEXT_BYTES)
+}
+
+fn run_in_parts(
+    profile: &Profile,
+    options: &LoadOptions,
+    batch: &RecordBatch,
+    max_text_bytes: usize,
+) -> (RecordBatch, Arc<Notes>) {
     let notes = Arc::new(Notes::default());
     let mut stage = LoadStage::new(profile, options, notes.clone()).unwrap();
+    stage.max_text_bytes = max_text_bytes;
     let schema = stage.bind(batch.schema()).unwrap();
     stage.push(batch.clone()).unwrap();
     stage.finish().unwrap();
@@ -107,6 +117,38 @@ fn selections_are_folded_and_time_ranges_are_half_open() {
     assert_eq!(texts(&loaded, RECORD_ID), some(&["r0"]));
     let rejects = notes.rejects.lock().unwrap();
     assert_eq!(rejects.iter().filter(|reject| reject.reason == reason::NOT_SELECTED).count(), 3);
+}
+
+#[test]
+fn a_filter_rejects_what_does_not_pass() {
+    let users = [Some("a"), Some("b"), Some("c")];
+    let batch = raw(&[NOW; 3], &[("user", &users), ("x", &[Some("v"), None, Some("w")])]);
+    let kept = |filter: &str| {
+        let columns =
+            format!("where = {{ column = \"x\", {filter} }}\n[[load]]\nname = \"x\"\nrule = \"column\"");
+        let (loaded, notes) = run(&profile(&columns), &options(), &batch);
+        assert_eq!(loaded.num_rows() + notes.rejects.lock().unwrap().len(), 3);
+        texts(&loaded, ENTITY)
+    };
+    assert_eq!(kept("equals = \"v\""), some(&["a"]));
+    assert_eq!(kept("not_equals = \"v\""), some(&["c"]));
+    assert_eq!(kept("present = false"), some(&["b"]));
+}
+
+#[test]
+fn names_and_keys_agree() {
+    let long = "x".repeat(1025);
+    let names = ["ΟΔΥΣΣΕΥΣ ", "Straße", "~Generic_User", "ann", &long];
+    let users = names.map(Some);
+    let batch = raw(&[NOW; 5], &[("user", &users), ("x", &[None; 5])]);
+    let profile = profile("[[load]]\nname = \"x\"\nrule = \"column\"");
+    let mut options = options();
+    options.selection = Selection::new([], names.map(str::to_owned)).unwrap();
+    let (loaded, notes) = run(&profile, &options, &batch);
+    let keys: Vec<_> = names[..4].iter().map(|name| Some(profile.entity.key(name))).collect();
+    assert_eq!(texts(&loaded, ENTITY), keys);
+    assert_eq!(keys[2].as_deref(), Some("~~generic_user"));
+    assert_eq!(notes.rejects.lock().unwrap()[0].reason, reason::NO_ENTITY);
 }
 
 #[test]
@@ -269,6 +311,8 @@ proptest! {
         let (whole, notes) = run(&profile, &options(), &batch);
         prop_assert_eq!(whole.num_rows() + notes.rejects.lock().unwrap().len(), rows.len());
 
+        let (parts, _) = run_in_parts(&profile, &options(), &batch, 64);
+        prop_assert_eq!(&parts, &whole);
         let cut = cut.min(rows.len());
         let (first, _) = run(&profile, &options(), &batch.slice(0, cut));
         let (second, _) = run(&profile, &options(), &batch.slice(cut, rows.len() - cut));
