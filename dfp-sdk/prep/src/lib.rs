@@ -1,8 +1,15 @@
-//! From raw batches to what a model learns from: profiles, column rules, file batching, the split by entity, history
-//! windows and derived columns.
+//! From raw batches to what a model learns from.
 //!
-//! Nothing here opens a file or knows which model follows. [`Profile`] says what a kind of log means; [`LoadStage`]
-//! applies its load columns to raw batches.
+//! 1. A [`Profile`] says what a kind of log means: who, when, which columns. One TOML file, see there for an example.
+//! 2. [`batcher`] dates files by their names and groups them by period.
+//! 3. [`LoadStage`] turns a source's raw batches into loaded batches: entity, time, load columns. What cannot be used is
+//!    rejected with a reason, never lost.
+//! 4. [`split`](mod@split) makes one batch per entity.
+//! 5. [`window`] picks the rows to learn from, and tells new rows from repeated ones.
+//! 6. [`derive`](mod@derive) adds what only an entity's past can tell: counters, first times, travel.
+//!
+//! Nothing here opens a file, looks at the clock, or knows which model follows. Where the reference implementation loses
+//! or invents data (the quirks of spec/dfp.md section 25), the documents of each item say what happens here instead.
 #![forbid(unsafe_code)]
 
 pub mod batcher;

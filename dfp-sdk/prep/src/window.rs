@@ -11,7 +11,7 @@ use arrow_select::filter::filter_record_batch;
 use arrow_select::take::{take, take_record_batch};
 use foldhash::fast::RandomState;
 
-use crate::derive::times;
+use crate::derive::{same_columns, times};
 pub use crate::hash::row_hashes;
 use crate::profile::{History, MaxHistory};
 use crate::{Error, Result};
@@ -131,7 +131,7 @@ impl Held {
 
     /// Both, oldest first; of equal times, `self`'s rows first.
     fn merged(&self, later: &Self) -> Result<Self> {
-        if later.rows.schema().fields() != self.rows.schema().fields() {
+        if !same_columns(&later.rows.schema(), &self.rows.schema()) {
             return Err(Error::column("*", "the batch has other columns than those held"));
         }
         let rows = concat_batches(&self.rows.schema(), [&self.rows, &later.rows])?;

@@ -455,10 +455,41 @@ const AZURE: &str = r#"
     ]
 "#;
 
+/// The reference's Duo schema; results in neither list count as success there (Q6).
+const DUO: &str = r#"
+    name = "duo"
+    features = ["result", "logcount", "locincrement"]
+    entity = { inputs = ["user.name"], fold_case = false }
+    time = { column = "isotimestamp" }
+    load = [
+        { name = "username", rule = "rename", input = "user.name", missing = [] },
+        { name = "accessdevicebrowser", rule = "rename", input = "access_device.browser", missing = [], missing_as = "nan" },
+        { name = "accessdeviceos", rule = "rename", input = "access_device.os", missing = [], missing_as = "nan" },
+        { name = "location", rule = "string-cat", inputs = ["access_device.location.city", "access_device.location.state", "access_device.location.country"], sep = ", ", missing = [], missing_as = "None" },
+        { name = "authdevicename", rule = "rename", input = "auth_device.name", missing = [], missing_as = "nan" },
+        { name = "result", rule = "bool", input = "result", true_values = ["success", "SUCCESS"], false_values = ["denied", "DENIED", "FRAUD"], otherwise = true },
+        { name = "reason", rule = "rename", input = "reason", missing = [], missing_as = "None" },
+    ]
+    derive = [
+        { name = "logcount", rule = "increment" },
+        { name = "locincrement", rule = "distinct-increment", input = "location" },
+    ]
+"#;
+
 #[test]
 fn azure_pipeline() {
-    let profile = Profile::from_toml(AZURE).unwrap();
-    for vectors in vectors("pipeline_azure.json") {
+    pipeline("pipeline_azure.json", AZURE);
+}
+
+#[test]
+fn duo_pipeline() {
+    pipeline("pipeline_duo.json", DUO);
+}
+
+/// From raw records to every user's derived rows.
+fn pipeline(file: &str, profile: &str) {
+    let profile = Profile::from_toml(profile).unwrap();
+    for vectors in vectors(file) {
         let files = vectors["files"].as_object().unwrap().values();
         let records: Vec<_> = files.flat_map(|file| file.as_array().unwrap().clone()).collect();
         let loaded = load(&profile, &raw_batch(&records, &[]));

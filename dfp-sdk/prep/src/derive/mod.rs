@@ -75,11 +75,7 @@ impl Deriver {
     /// [`Error::Unsorted`] if a row is older than the one before it, [`Error::Column`] if the rows belong to several
     /// entities, a time is null, or the schema is another than promised.
     pub fn derive(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let schema = batch.schema();
-        let shape = |schema: &Schema| {
-            schema.fields().iter().map(|f| (f.name().clone(), f.data_type().clone())).collect::<Vec<_>>()
-        };
-        if shape(&schema) != shape(&self.input) {
+        if !same_columns(&batch.schema(), &self.input) {
             return Err(Error::column("*", "the batch has other columns than the deriver was made for"));
         }
         let times = times(batch)?;
@@ -97,6 +93,12 @@ impl Deriver {
         }
         Ok(RecordBatch::try_new(self.output.clone(), columns)?)
     }
+}
+
+/// Whether two schemas have the same names and types in the same order.
+pub(crate) fn same_columns(a: &Schema, b: &Schema) -> bool {
+    let same = |(a, b): (&Arc<Field>, &Arc<Field>)| a.name() == b.name() && a.data_type() == b.data_type();
+    a.fields().len() == b.fields().len() && a.fields().iter().zip(b.fields()).all(same)
 }
 
 /// The times of a loaded batch.
