@@ -39,3 +39,19 @@ pub use boundary::{answer, bytes, caught, dropped, foreign_text, report, text_lo
 pub use fingerprint::{FINGERPRINT, FINGERPRINT_LINE, HEADER, fingerprint};
 pub use import::{ImportedStream, import_batch, import_schema};
 pub use linked::LinkedSource;
+
+/// A slot of a table from the other side: `None` if the table is too short to have it, or has it empty.
+///
+/// Expands to unsafe code: `$table` must lead to a table that is readable up to its own `struct_size`.
+#[macro_export]
+macro_rules! slot {
+    ($table:expr, $type:ty, $slot:ident) => {{
+        let table: *const $type = $table;
+        let end = ::core::mem::offset_of!($type, $slot) + ::core::mem::size_of::<*const ()>();
+        if ((&raw const (*table).struct_size).read() as usize) < end {
+            None
+        } else {
+            (&raw const (*table).$slot).read()
+        }
+    }};
+}

@@ -1,0 +1,162 @@
+//! Why a plugin was not loaded.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use dfp_core::ErrorKind;
+
+/// Why a plugin was not found or not loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The path depends on the working directory.
+    #[error("loading plugin {path}: the path is not absolute", path = .path.display())]
+    Relative {
+        /// As given.
+        path: PathBuf,
+    },
+    /// The file cannot be looked at.
+    #[error("loading plugin {path}: {source}", path = .path.display())]
+    Inspect {
+        /// As given.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A directory, pipe or device.
+    #[error("loading plugin {path}: it is not a regular file", path = .path.display())]
+    NotAFile {
+        /// Without symbolic links.
+        path: PathBuf,
+    },
+    /// Somebody else could change the file.
+    #[error("loading plugin {path}: others could change {part}: {why}", path = .path.display(), part = .part.display())]
+    Exposed {
+        /// Without symbolic links.
+        path: PathBuf,
+        /// The file itself, or a directory above it.
+        part: PathBuf,
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
+    /// The system's loader refused it: another architecture, a missing library, no library at all.
+    #[error("loading plugin {path}: {source}", path = .path.display())]
+    Open {
+        /// Without symbolic links.
+        path: PathBuf,
+        /// What the system says.
+        source: libloading::Error,
+    },
+    /// A library, but no plugin.
+    #[error("loading plugin {path}: it is not a dfp plugin: it does not export dfp_plugin_entry_v0", path = .path.display())]
+    NoEntry {
+        /// Without symbolic links.
+        path: PathBuf,
+    },
+    /// A plugin for another version of the border.
+    #[error("loading plugin {path}: it is made for version {version} of the plugin border, this program for version 0", path = .path.display())]
+    OtherVersion {
+        /// Without symbolic links.
+        path: PathBuf,
+        /// The version it exports.
+        version: &'static str,
+    },
+    /// A plugin for another state of the border, which is not frozen yet.
+    #[error("loading plugin {path}: it is built with dfp {plugin}, this program with dfp {host}, and their plugin headers differ; build it anew", path = .path.display())]
+    Fingerprint {
+        /// Without symbolic links.
+        path: PathBuf,
+        /// dfp's version on the plugin's side.
+        plugin: String,
+        /// dfp's version on ours.
+        host: &'static str,
+    },
+    /// The plugin does not want this host.
+    #[error("loading plugin {path}: it refuses this program", path = .path.display())]
+    Refused {
+        /// Without symbolic links.
+        path: PathBuf,
+    },
+    /// Its tables make no sense.
+    #[error("loading plugin {path}: {what}", path = .path.display())]
+    Damaged {
+        /// Without symbolic links.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The manifest is wrong, or the library is not what it says.
+    #[error("reading plugin manifest {path}: {what}", path = .path.display())]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The plugin is fine but does not have what was asked for.
+    #[error("plugin {path} has no source {wanted:?}, but {found}", path = .path.display())]
+    NoSuchSource {
+        /// Without symbolic links.
+        path: PathBuf,
+        /// The id asked for; empty if none was and there are several.
+        wanted: String,
+        /// What it has.
+        found: String,
+    },
+    /// A name that is no name.
+    #[error("looking for plugin {name:?}: a name has only letters, digits, '-', '_' and '.', and a path is absolute")]
+    BadName {
+        /// As given.
+        name: String,
+    },
+    /// Nowhere to be found.
+    #[error("looking for plugin {name:?}: {trace}")]
+    NotFound {
+        /// As given.
+        name: String,
+        /// Every place looked at.
+        trace: Trace,
+    },
+}
+
+/// The result of finding or loading a plugin.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// What kind of failure it was.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Inspect { source, .. } => ErrorKind::from(source),
+            Self::Exposed { .. } => ErrorKind::Permission,
+            Self::NotFound { .. } | Self::NoSuchSource { .. } => ErrorKind::NotFound,
+            Self::Relative { .. } | Self::NotAFile { .. } | Self::BadName { .. } => ErrorKind::InvalidArgument,
+            Self::Manifest { .. } => ErrorKind::InvalidConfig,
+            Self::OtherVersion { .. } | Self::Fingerprint { .. } | Self::Refused { .. } => ErrorKind::Unsupported,
+            Self::Open { .. } | Self::NoEntry { .. } | Self::Damaged { .. } => ErrorKind::BadData,
+        }
+    }
+}
+
+impl From<Error> for dfp_core::Error {
+    fn from(error: Error) -> Self {
+        let text = error.to_string();
+        Self::new(error.kind(), text)
+    }
+}
+
+/// Every place that was looked at, and what was there.
+#[derive(Debug, Default)]
+pub struct Trace(pub(crate) Vec<(PathBuf, String)>);
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("it is not linked, and no directory is configured to look in");
+        }
+        f.write_str("it is not linked; looked at")?;
+        for (index, (path, what)) in self.0.iter().enumerate() {
+            write!(f, "{} {} ({what})", if index == 0 { "" } else { "," }, path.display())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! `NAME.dfp-plugin.toml`: what a plugin library is, without opening it.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use crate::library::{Plugin, checked_file};
+
+/// How manifests' names end.
+pub(crate) const SUFFIX: &str = ".dfp-plugin.toml";
+/// The manifest format this host reads.
+const VERSION: u32 = 1;
+/// No manifest is longer.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// A manifest, read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Manifest {
+    manifest_version: u32,
+    pub(crate) id: String,
+    pub(crate) version: String,
+    /// The library's file name, in the manifest's own directory.
+    file: String,
+    /// Of the library, in lower-case hexadecimal digits.
+    sha256: Option<String>,
+    #[serde(default)]
+    pub(crate) components: Vec<Component>,
+}
+
+/// One thing a plugin offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Component {
+    pub(crate) kind: Kind,
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) title: String,
+}
+
+/// What a component is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// Reads records.
+    Source,
+}
+
+impl Manifest {
+    /// Reads a manifest that nobody else could have changed.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let (path, metadata) = checked_file(path)?;
+        let wrong = |what: String| Error::Manifest { path: path.clone(), what };
+        if metadata.len() > MAX_BYTES {
+            return Err(wrong(format!("it has {} bytes, and none may have more than {MAX_BYTES}", metadata.len())));
+        }
+        let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
+        let manifest: Self = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        if manifest.manifest_version != VERSION {
+            return Err(wrong(format!(
+                "its format is version {}, this program reads version {VERSION}",
+                manifest.manifest_version
+            )));
+        }
+        if Path::new(&manifest.file).file_name() != Some(manifest.file.as_ref()) {
+            return Err(wrong(format!(
+                "{:?} is no file name; the library lies beside its manifest",
+                manifest.file
+            )));
+        }
+        Ok(manifest)
+    }
+
+    /// Where the library of the manifest at `path` lies.
+    pub(crate) fn library(&self, path: &Path) -> PathBuf {
+        path.with_file_name(&self.file)
+    }
+
+    /// Loads the library of the manifest at `path`, if it is the one the manifest describes.
+    pub(crate) fn load(&self, path: &Path) -> Result<&'static Plugin> {
+        let wrong = |what: String| Error::Manifest { path: path.to_owned(), what };
+        let library = self.library(path);
+        if let Some(expected) = &self.sha256 {
+            let bytes = std::fs::read(checked_file(&library)?.0).map_err(|error| wrong(error.to_string()))?;
+            let found = hex(&Sha256::digest(bytes));
+            if found != *expected {
+                return Err(wrong(format!("the library's sha256 is {found}, not {expected}")));
+            }
+        }
+        let plugin = Plugin::load(&library)?;
+        if (&plugin.id, &plugin.version) != (&self.id, &self.version) {
+            return Err(wrong(format!(
+                "it describes {} {}, but the library is {} {}",
+                self.id, self.version, plugin.id, plugin.version
+            )));
+        }
+        let declared = self.components.iter().map(|component| component.id.as_str());
+        if let Some(absent) = declared.clone().find(|id| plugin.source(id).is_none()) {
+            return Err(wrong(format!("it describes source {absent:?}, which the library does not have")));
+        }
+        if let Some(hidden) = plugin.source_ids().find(|id| !declared.clone().any(|other| other == *id)) {
+            return Err(wrong(format!("it is silent about source {hidden:?} of the library")));
+        }
+        Ok(plugin)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes all text");
+        text
+    })
+}
