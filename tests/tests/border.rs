@@ -91,7 +91,9 @@ fn a_source_does_the_same_linked_and_loaded() {
         let (rejects, lines) = (seen.clone(), seen.clone());
         let host = LocalHost::new()
             .on_reject(move |reject| rejects.lock().unwrap().0.push(reject.clone()))
-            .on_log(Level::Info, move |_, target, text| lines.lock().unwrap().1.push(format!("{target}: {text}")));
+            .on_log(Level::Info, move |_, target, text| {
+                lines.lock().unwrap().1.push(format!("{target}: {text}"))
+            });
         let host = Arc::new(host);
         let found = plugins.find(&name).unwrap();
         let about = (found.id().to_owned(), found.title().to_owned(), found.profile().to_owned());
@@ -99,7 +101,8 @@ fn a_source_does_the_same_linked_and_loaded() {
         let before = source.position();
         let batches = read_all(&mut *source).unwrap();
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-        let resumed: Vec<_> = source.open(source.position().as_deref()).unwrap().map(Result::unwrap).collect();
+        let resumed: Vec<_> =
+            source.open(source.position().as_deref()).unwrap().map(Result::unwrap).collect();
         assert_eq!(host.counter(RECORDS_READ), 6 + 2);
         let counts = host.counts((rows + resumed.iter().map(RecordBatch::num_rows).sum::<usize>()) as u64);
         assert!(counts.balanced(), "{counts:?}");
@@ -301,7 +304,8 @@ fn libraries_that_are_no_plugin_for_us_are_refused_with_the_reason() {
     assert!(refusal(&nameless).1.contains("does not export dfp_plugin_entry_v0"));
     let unresolved = dir.path().join("unresolved.so");
     compile_c(&unresolved, &["-Dcalloc=nowhere_to_be_found", "-Wno-implicit-function-declaration"]);
-    assert!(refusal(&unresolved).1.contains("nowhere_to_be_found"));
+    let text = refusal(&unresolved).1;
+    assert!(text.contains("nowhere_to_be_found"), "{text}");
 
     let text_file = PathBuf::from(file(&dir, "text.so", b"no library"));
     assert_eq!(refusal(&text_file).0, ErrorKind::BadData);

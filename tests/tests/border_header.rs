@@ -101,7 +101,10 @@ fn the_header_is_what_the_sources_say() {
         println!("wrote the header; run the test again without DFP_BLESS");
         return;
     }
-    assert_eq!(HEADER, generated, "the header drifted: run this test with DFP_BLESS=1 and commit what it writes");
+    assert_eq!(
+        HEADER, generated,
+        "the header drifted: run this test with DFP_BLESS=1 and commit what it writes"
+    );
     assert!(HEADER.contains(&format!("UINT64_C(0x{FINGERPRINT:016x})")));
 }
 
@@ -143,7 +146,8 @@ fn c_and_cpp_agree_about_every_offset() {
     let layout = layout_assertions();
     assert!(layout.lines().count() > 90, "the list of offsets is nearly empty");
     // Included twice, and after a foreign copy of the Arrow structs: both must be harmless.
-    let source = format!("#include <assert.h>\n#include \"dfp/plugin.h\"\n#include \"dfp/plugin.h\"\n{layout}");
+    let source =
+        format!("#include <assert.h>\n#include \"dfp/plugin.h\"\n#include \"dfp/plugin.h\"\n{layout}");
     for standard in ["-std=c11", "-std=c17"] {
         compile("cc", standard, &source);
     }

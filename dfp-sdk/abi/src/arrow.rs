@@ -91,8 +91,9 @@ impl Drop for ArrowArrayStream {
 /// # Errors
 /// [`ErrorKind::SchemaMismatch`] if Arrow has no C notation for a type or name: one that holds a NUL, say.
 pub fn export_schema(schema: &SchemaRef) -> Result<FFI_ArrowSchema> {
-    FFI_ArrowSchema::try_from(schema.as_ref())
-        .map_err(|error| Error::caused(ErrorKind::SchemaMismatch, "writing the schema for the C border", error))
+    FFI_ArrowSchema::try_from(schema.as_ref()).map_err(|error| {
+        Error::caused(ErrorKind::SchemaMismatch, "writing the schema for the C border", error)
+    })
 }
 
 /// `stream` as a C struct. The other side may use it on any thread, longer than whatever made the stream.
@@ -154,7 +155,10 @@ impl Exported {
 
 fn export_batch(batch: RecordBatch, declared: &SchemaRef) -> Result<FFI_ArrowArray> {
     if batch.schema_ref() != declared {
-        return Err(Error::new(ErrorKind::SchemaMismatch, "the stream made a batch of another schema than its own"));
+        return Err(Error::new(
+            ErrorKind::SchemaMismatch,
+            "the stream made a batch of another schema than its own",
+        ));
     }
     Ok(FFI_ArrowArray::new(&StructArray::from(batch).to_data()))
 }

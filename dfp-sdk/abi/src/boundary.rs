@@ -5,9 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use dfp_core::{Error, ErrorKind, Result, panic_text};
 
-use crate::c::{
-    DFP_ERROR_MESSAGE_BYTES, DFP_ERROR_TRUNCATED, DFP_ERROR_UNEXPECTED_END, DFP_OK, dfp_error,
-};
+use crate::c::{DFP_ERROR_MESSAGE_BYTES, DFP_ERROR_TRUNCATED, DFP_ERROR_UNEXPECTED_END, DFP_OK, dfp_error};
 
 /// Longest text taken from a foreign pointer that says nothing about its length.
 const FOREIGN_TEXT_BYTES: usize = 64 << 10;
@@ -141,7 +139,8 @@ fn without_nul(byte: u8) -> u8 {
 /// `text` is NULL or leads to `len` readable bytes.
 pub unsafe fn text_lossy(text: *const c_char, len: usize) -> String {
     // SAFETY: the caller's promise.
-    unsafe { bytes(text.cast(), len) }.map_or_else(String::new, |bytes| String::from_utf8_lossy(bytes).into_owned())
+    unsafe { bytes(text.cast(), len) }
+        .map_or_else(String::new, |bytes| String::from_utf8_lossy(bytes).into_owned())
 }
 
 /// The bytes behind a pointer that came with a length; `None` for NULL.

@@ -51,7 +51,11 @@ pub unsafe fn import_schema(schema: FFI_ArrowSchema) -> Result<SchemaRef> {
         if !crosses(field.data_type()) {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("column {:?} is of type {}, which does not cross the border", field.name(), field.data_type()),
+                format!(
+                    "column {:?} is of type {}, which does not cross the border",
+                    field.name(),
+                    field.data_type()
+                ),
             ));
         }
     }
@@ -274,7 +278,9 @@ unsafe fn check_children(array: &ArrowArray, data_type: &DataType) -> Result<()>
     // SAFETY: NULL or an array.
     match (unsafe { array.dictionary.as_ref() }, data_type) {
         // SAFETY: the caller's promise covers dictionaries.
-        (Some(values), DataType::Dictionary(_, values_type)) => unsafe { check_array(values, values_type, 0) },
+        (Some(values), DataType::Dictionary(_, values_type)) => unsafe {
+            check_array(values, values_type, 0)
+        },
         (None, DataType::Dictionary(..)) => Err(refused("a dictionary is missing")),
         (Some(_), _) => Err(refused(format!("an array of type {data_type} has a dictionary"))),
         (None, _) => Ok(()),
@@ -298,7 +304,8 @@ impl ImportedStream {
     /// # Safety
     /// `stream` was empty, or was filled by the rules of the C Stream Interface, and keeps to them.
     pub unsafe fn new(mut stream: ArrowArrayStream, declared: &SchemaRef) -> Result<Self> {
-        let (Some(_), Some(get_schema), Some(_)) = (stream.release, stream.get_schema, stream.get_next) else {
+        let (Some(_), Some(get_schema), Some(_)) = (stream.release, stream.get_schema, stream.get_next)
+        else {
             return Err(Error::new(ErrorKind::InvalidState, "the stream is missing or already released"));
         };
         let mut schema = FFI_ArrowSchema::empty();
@@ -319,7 +326,8 @@ impl ImportedStream {
     }
 
     fn pull(&mut self) -> Result<Option<RecordBatch>> {
-        let get_next = self.stream.get_next.expect("looked at by `new`, and only the stream itself could change it");
+        let get_next =
+            self.stream.get_next.expect("looked at by `new`, and only the stream itself could change it");
         let mut array = FFI_ArrowArray::empty();
         // SAFETY: the stream is alive, and `new` was promised that it keeps to the interface.
         let code = unsafe { get_next(&raw mut self.stream, (&raw mut array).cast()) };
@@ -360,7 +368,9 @@ fn last_error(stream: &mut ArrowArrayStream, code: c_int) -> Error {
         unsafe { foreign_text(get_last_error(stream)) }
     });
     let kind = stream_kind(code);
-    let text = text.filter(|text| !text.is_empty()).unwrap_or_else(|| "the stream failed and does not say why".to_owned());
+    let text = text
+        .filter(|text| !text.is_empty())
+        .unwrap_or_else(|| "the stream failed and does not say why".to_owned());
     if DFP_STREAM_CODE_BASE + kind.code() == code {
         Error::new(kind, text)
     } else {

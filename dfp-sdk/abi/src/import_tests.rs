@@ -74,8 +74,10 @@ fn a_batch_without_columns_keeps_its_rows() {
 
 #[test]
 fn metadata_survives() {
-    let field = Field::new("n", DataType::Int64, true).with_metadata(HashMap::from([("k".to_owned(), "v\0".to_owned())]));
-    let schema = Schema::new(vec![field]).with_metadata(HashMap::from([("source".to_owned(), "x".to_owned())]));
+    let field = Field::new("n", DataType::Int64, true)
+        .with_metadata(HashMap::from([("k".to_owned(), "v\0".to_owned())]));
+    let schema =
+        Schema::new(vec![field]).with_metadata(HashMap::from([("source".to_owned(), "x".to_owned())]));
     let column: ArrayRef = Arc::new(Int64Array::from(vec![1]));
     let sent = RecordBatch::try_new(Arc::new(schema), vec![column]).unwrap();
     assert_eq!(round_trip(std::slice::from_ref(&sent))[0].schema(), sent.schema());
@@ -199,7 +201,8 @@ fn export_schema_error(schema: &SchemaRef) -> ErrorKind {
 
 #[test]
 fn types_that_not_everybody_knows_do_not_cross() {
-    for data_type in [DataType::Utf8View, DataType::Null, DataType::Duration(arrow_schema::TimeUnit::Second)] {
+    for data_type in [DataType::Utf8View, DataType::Null, DataType::Duration(arrow_schema::TimeUnit::Second)]
+    {
         let schema = SchemaRef::new(Schema::new(vec![Field::new("c", data_type, true)]));
         let schema = crate::arrow::export_schema(&schema).unwrap();
         assert_eq!(unsafe { import_schema(schema) }.unwrap_err().kind(), ErrorKind::Unsupported);
@@ -262,7 +265,8 @@ fn foreign_failures_keep_their_meaning_and_streams_are_released_once() {
         drop(stream);
         assert_eq!(released.load(Ordering::SeqCst), count + 1);
     }
-    let refused = unsafe { ImportedStream::new(foreign(0, None, &released), &SchemaRef::new(Schema::empty())) };
+    let refused =
+        unsafe { ImportedStream::new(foreign(0, None, &released), &SchemaRef::new(Schema::empty())) };
     assert!(refused.is_err());
     assert_eq!(released.load(Ordering::SeqCst), cases.len() + 1);
 }

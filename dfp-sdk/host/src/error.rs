@@ -40,12 +40,12 @@ pub enum Error {
         why: String,
     },
     /// The system's loader refused it: another architecture, a missing library, no library at all.
-    #[error("loading plugin {path}: {source}", path = .path.display())]
+    #[error("loading plugin {path}: {what}", path = .path.display())]
     Open {
         /// Without symbolic links.
         path: PathBuf,
         /// What the system says.
-        source: libloading::Error,
+        what: String,
     },
     /// A library, but no plugin.
     #[error("loading plugin {path}: it is not a dfp plugin: it does not export dfp_plugin_entry_v0", path = .path.display())]
@@ -104,7 +104,9 @@ pub enum Error {
         found: String,
     },
     /// A name that is no name.
-    #[error("looking for plugin {name:?}: a name has only letters, digits, '-', '_' and '.', and a path is absolute")]
+    #[error(
+        "looking for plugin {name:?}: a name has only letters, digits, '-', '_' and '.', and a path is absolute"
+    )]
     BadName {
         /// As given.
         name: String,
@@ -129,9 +131,13 @@ impl Error {
             Self::Inspect { source, .. } => ErrorKind::from(source),
             Self::Exposed { .. } => ErrorKind::Permission,
             Self::NotFound { .. } | Self::NoSuchSource { .. } => ErrorKind::NotFound,
-            Self::Relative { .. } | Self::NotAFile { .. } | Self::BadName { .. } => ErrorKind::InvalidArgument,
+            Self::Relative { .. } | Self::NotAFile { .. } | Self::BadName { .. } => {
+                ErrorKind::InvalidArgument
+            }
             Self::Manifest { .. } => ErrorKind::InvalidConfig,
-            Self::OtherVersion { .. } | Self::Fingerprint { .. } | Self::Refused { .. } => ErrorKind::Unsupported,
+            Self::OtherVersion { .. } | Self::Fingerprint { .. } | Self::Refused { .. } => {
+                ErrorKind::Unsupported
+            }
             Self::Open { .. } | Self::NoEntry { .. } | Self::Damaged { .. } => ErrorKind::BadData,
         }
     }

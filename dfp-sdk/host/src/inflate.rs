@@ -99,7 +99,9 @@ mod tests {
     }
 
     fn text() -> Vec<u8> {
-        (0..20_000u32).flat_map(|n| format!("{{\"n\":{}}}\n", n.wrapping_mul(2_654_435_761)).into_bytes()).collect()
+        (0..20_000u32)
+            .flat_map(|n| format!("{{\"n\":{}}}\n", n.wrapping_mul(2_654_435_761)).into_bytes())
+            .collect()
     }
 
     #[test]

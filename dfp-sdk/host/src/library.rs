@@ -76,8 +76,7 @@ impl Plugin {
 
         let (path, metadata) = checked_file(path)?;
         let key = (metadata.dev(), metadata.ino());
-        let loaded =
-            || LOADED.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        let loaded = || LOADED.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
         let known = loaded().get(&key).copied();
         if let Some(plugin) = known {
             return Ok(plugin);
@@ -141,8 +140,13 @@ fn effective_user() -> u32 {
 
 fn open(path: PathBuf) -> Result<Plugin> {
     // SAFETY: this runs the library's constructors: that is what loading a plugin means, and why the file was checked.
-    let handle = unsafe { Handle::open(Some(&path), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) }
-        .map_err(|source| Error::Open { path: path.clone(), source })?;
+    let handle =
+        unsafe { Handle::open(Some(&path), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) }.map_err(|error| {
+            // The system's own words are the cause; the error itself only says which function failed.
+            let what =
+                std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            Error::Open { path: path.clone(), what }
+        })?;
     // SAFETY: the name of this symbol promises this type.
     let Ok(entry) = (unsafe { handle.get::<Entry>(ENTRY) }) else {
         let found = OTHER_ENTRIES.into_iter().find(|(_, symbol)| {
@@ -176,7 +180,8 @@ unsafe fn read_plugin(table: *const dfp_plugin, path: PathBuf) -> Result<Plugin>
         unsafe { ((&raw const (*table).struct_size).read(), (&raw const (*table).fingerprint).read()) };
     let text = |text: Option<*const c_char>, name: &str| {
         // SAFETY: the caller's promise: texts are NULL or closed by NUL.
-        text.and_then(|text| unsafe { foreign_text(text) }).ok_or_else(|| damaged(format!("it has no {name}")))
+        text.and_then(|text| unsafe { foreign_text(text) })
+            .ok_or_else(|| damaged(format!("it has no {name}")))
     };
     // SAFETY: the caller's promise, as far as `size` reaches.
     let field = |offset: usize| unsafe {

@@ -55,7 +55,10 @@ impl Manifest {
         let (path, metadata) = checked_file(path)?;
         let wrong = |what: String| Error::Manifest { path: path.clone(), what };
         if metadata.len() > MAX_BYTES {
-            return Err(wrong(format!("it has {} bytes, and none may have more than {MAX_BYTES}", metadata.len())));
+            return Err(wrong(format!(
+                "it has {} bytes, and none may have more than {MAX_BYTES}",
+                metadata.len()
+            )));
         }
         let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
         let manifest: Self = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;

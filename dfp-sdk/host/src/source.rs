@@ -112,8 +112,8 @@ impl SourceHandle {
         }
         let result = f(&self.instance);
         if let Err(error) = &result {
-            let harmless =
-                [ErrorKind::InvalidArgument, ErrorKind::InvalidState, ErrorKind::Cancelled].contains(&error.kind());
+            let harmless = [ErrorKind::InvalidArgument, ErrorKind::InvalidState, ErrorKind::Cancelled]
+                .contains(&error.kind());
             self.failed.set(!harmless);
         }
         result
@@ -147,7 +147,8 @@ impl Instance {
         };
         error.outcome(code, doing())?;
         // SAFETY: empty, or just filled by the plugin.
-        let stream = unsafe { ImportedStream::new(stream, schema) }.map_err(|error| error.context(doing()))?;
+        let stream =
+            unsafe { ImportedStream::new(stream, schema) }.map_err(|error| error.context(doing()))?;
         Ok(LoadedStream { stream, id: self.id.clone(), _context: self.context.clone() })
     }
 

@@ -113,12 +113,7 @@ unsafe extern "C" fn open_input(
     let (host, uri) = unsafe { (host(ctx), text_lossy(uri, uri_len)) };
     let opened = caught(|| host.open(&uri));
     // SAFETY: the border's contract: `out` has room for a pointer, `error` is NULL or an error struct.
-    unsafe {
-        answer(
-            opened.map(|input: Input| out.write(Box::into_raw(Box::new(input)).cast())),
-            error,
-        )
-    }
+    unsafe { answer(opened.map(|input: Input| out.write(Box::into_raw(Box::new(input)).cast())), error) }
 }
 
 unsafe extern "C" fn read_input(

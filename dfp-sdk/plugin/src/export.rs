@@ -47,8 +47,7 @@ unsafe extern "C" fn create<P: SourcePlugin>(
 ) -> i32 {
     let made = caught(|| {
         // SAFETY: the border's contract for `create`.
-        let (config, host) =
-            unsafe { (bytes(config.cast(), config_len), ForeignHost::new(host, ctx)?) };
+        let (config, host) = unsafe { (bytes(config.cast(), config_len), ForeignHost::new(host, ctx)?) };
         let config = config
             .and_then(|config| std::str::from_utf8(config).ok())
             .ok_or_else(|| Error::new(ErrorKind::InvalidConfig, "the configuration is not UTF-8 text"))?;

@@ -70,7 +70,8 @@ impl Host for HostHandle {
         let host = &self.0;
         // SAFETY: see the top of this block.
         unsafe {
-            slot!(host.table, dfp_host, log_enabled).is_some_and(|enabled| enabled(host.ctx, level as u32) != 0)
+            slot!(host.table, dfp_host, log_enabled)
+                .is_some_and(|enabled| enabled(host.ctx, level as u32) != 0)
         }
     }
 
@@ -164,14 +165,7 @@ impl Read for Input {
         let code = unsafe {
             let read_input = slot!(host.table, dfp_host, read_input)
                 .ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))?;
-            read_input(
-                host.ctx,
-                self.input,
-                buffer.as_mut_ptr(),
-                buffer.len(),
-                &raw mut read,
-                &raw mut error,
-            )
+            read_input(host.ctx, self.input, buffer.as_mut_ptr(), buffer.len(), &raw mut read, &raw mut error)
         };
         error.outcome(code, "reading").map_err(|failure| {
             let end = error.is_unexpected_end().then_some(io::ErrorKind::UnexpectedEof);

@@ -88,7 +88,11 @@ pub const fn linked<P: SourcePlugin>() -> LinkedSource {
 /// [`ErrorKind::InvalidConfig`] if the text is not what `P` takes, and whatever [`SourcePlugin::create`] answers.
 pub fn create<P: SourcePlugin>(config: &str, host: Arc<dyn Host>) -> Result<P> {
     let config = serde_json::from_str(config).map_err(|error| {
-        Error::caused(ErrorKind::InvalidConfig, format!("reading the configuration of source {}", P::ID), error)
+        Error::caused(
+            ErrorKind::InvalidConfig,
+            format!("reading the configuration of source {}", P::ID),
+            error,
+        )
     })?;
     P::create(config, host)
 }
