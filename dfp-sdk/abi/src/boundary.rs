@@ -169,6 +169,8 @@ pub unsafe fn foreign_text(text: *const c_char) -> Option<String> {
 }
 
 #[cfg(test)]
+// SAFETY of the calls below: every struct is a local one, filled a few lines above.
+#[allow(clippy::undocumented_unsafe_blocks)]
 mod tests {
     use super::*;
 

@@ -49,6 +49,8 @@ impl Drop for dfp_buf {
 }
 
 #[cfg(test)]
+// SAFETY of the calls below: every struct is a local one, filled a few lines above.
+#[allow(clippy::undocumented_unsafe_blocks)]
 mod tests {
     use super::*;
 

@@ -36,6 +36,7 @@ fn refused(what: impl Into<String>) -> Error {
 /// # Safety
 /// `schema` was empty, or was filled by the rules of the C Data Interface: its pointers are NULL or lead to what the
 /// interface says.
+#[allow(clippy::needless_pass_by_value, reason = "taking the struct is what releases it")]
 pub unsafe fn import_schema(schema: FFI_ArrowSchema) -> Result<SchemaRef> {
     if schema.release().is_none() {
         return Err(refused("the schema is missing"));
@@ -398,5 +399,8 @@ fn stream_kind(code: c_int) -> ErrorKind {
 }
 
 #[cfg(test)]
+// SAFETY of the calls in there: structs are local ones, filled, or damaged in a way that is promised to be noticed, a few lines
+// above.
+#[allow(clippy::undocumented_unsafe_blocks)]
 #[path = "import_tests.rs"]
 mod tests;

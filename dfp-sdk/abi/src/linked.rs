@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use dfp_core::{Host, Result, Source};
 
+/// Makes an instance from a JSON object as text.
+pub type CreateSource = fn(&str, Arc<dyn Host>) -> Result<Box<dyn Source>>;
+
 /// What a program needs to know about a source it links: the same facts a loaded plugin states in its tables.
 ///
 /// `dfp_plugin::linked` makes one of every plugin source; `dfp_host::Plugins::link` takes it.
@@ -18,5 +21,5 @@ pub struct LinkedSource {
     /// The shipped profile in TOML; empty if there is none.
     pub profile: &'static str,
     /// Makes an instance from the configuration, a JSON object as text.
-    pub create: fn(&str, Arc<dyn Host>) -> Result<Box<dyn Source>>,
+    pub create: CreateSource,
 }

@@ -183,12 +183,10 @@ unsafe fn read_plugin(table: *const dfp_plugin, path: PathBuf) -> Result<Plugin>
         text.and_then(|text| unsafe { foreign_text(text) })
             .ok_or_else(|| damaged(format!("it has no {name}")))
     };
-    // SAFETY: the caller's promise, as far as `size` reaches.
-    let field = |offset: usize| unsafe {
-        (offset + size_of::<*const c_char>() <= size as usize)
-            .then(|| table.cast::<u8>().add(offset).cast::<*const c_char>().read())
-    };
-    let sdk_version = text(field(std::mem::offset_of!(dfp_plugin, sdk_version)), "SDK version")?;
+    let reaches = std::mem::offset_of!(dfp_plugin, sdk_version) + size_of::<*const c_char>() <= size as usize;
+    // SAFETY: the table is long enough, and this field keeps its place in all versions.
+    let sdk_version = reaches.then(|| unsafe { (&raw const (*table).sdk_version).read() });
+    let sdk_version = text(sdk_version, "SDK version")?;
     if fingerprint != FINGERPRINT {
         return Err(Error::Fingerprint { path, plugin: sdk_version, host: DFP_VERSION });
     }

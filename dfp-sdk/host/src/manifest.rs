@@ -20,7 +20,8 @@ const MAX_BYTES: u64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Manifest {
-    manifest_version: u32,
+    #[serde(rename = "manifest_version")]
+    format: u32,
     pub(crate) id: String,
     pub(crate) version: String,
     /// The library's file name, in the manifest's own directory.
@@ -62,10 +63,10 @@ impl Manifest {
         }
         let text = std::fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
         let manifest: Self = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-        if manifest.manifest_version != VERSION {
+        if manifest.format != VERSION {
             return Err(wrong(format!(
                 "its format is version {}, this program reads version {VERSION}",
-                manifest.manifest_version
+                manifest.format
             )));
         }
         if Path::new(&manifest.file).file_name() != Some(manifest.file.as_ref()) {
