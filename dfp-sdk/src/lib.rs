@@ -1,1 +1,68 @@
-//! Being built.
+//! Digital fingerprinting for security products: learn what each user, account and machine normally does from the logs
+//! you already have, and be told, with reasons, when something is not normal.
+//!
+//! This crate is the whole SDK under one name. A program that trains and scores needs [`PipelineConfig`] and [`Run`]; one
+//! that brings its own data path picks the parts:
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`core`] | the contracts: `Source`, `Stage`, `Sink`, `Trainer`, `Model` |
+//! | [`prep`] | profiles, column rules, history windows |
+//! | [`models`] | autoencoder, rarity, the detector that combines them |
+//! | [`store`] | histories and model versions on disk |
+//! | [`host`] | plugins: found, checked, loaded, or linked |
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "runs")]
+mod config;
+#[cfg(feature = "runs")]
+mod finding;
+#[cfg(feature = "runs")]
+mod infer;
+#[cfg(feature = "runs")]
+mod input;
+mod progress;
+#[cfg(feature = "runs")]
+mod run;
+#[cfg(feature = "runs")]
+mod train;
+
+#[cfg(feature = "runs")]
+pub use config::{
+    InferConfig, PipelineConfig, ProfileConfig, SourceConfig, StoreConfig, TrainConfig, TrainUsers,
+    Unreadable,
+};
+pub use dfp_core as core;
+#[cfg(feature = "plugins")]
+pub use dfp_host as host;
+#[cfg(feature = "models")]
+pub use dfp_models as models;
+pub use dfp_prep as prep;
+#[cfg(feature = "store")]
+pub use dfp_store as store;
+#[cfg(feature = "runs")]
+pub use finding::{
+    AtomicFile, FeatureText, Finding, FindingReader, FindingsSink, MODEL, Reason, ScoresSink, cell, iso,
+};
+#[cfg(feature = "runs")]
+pub use infer::{InferReport, MODEL_MISMATCH, NO_MODEL, NOT_SCORED};
+#[cfg(feature = "runs")]
+pub use input::expand;
+pub use progress::{Progress, Silent};
+#[cfg(feature = "runs")]
+pub use run::{Choice, Run, StepTime};
+#[cfg(feature = "runs")]
+pub use train::TrainReport;
+
+/// What most programs import.
+pub mod prelude {
+    #[cfg(feature = "runs")]
+    pub use crate::{Choice, Finding, PipelineConfig, Run};
+    pub use crate::{Progress, Silent};
+    pub use dfp_core::{
+        BatchStream, CancelToken, Error, ErrorKind, Host, Model, Result, Sink, Source, Stage, Trainer,
+    };
+    #[cfg(feature = "plugins")]
+    pub use dfp_host::{LocalHost, Plugins};
+    pub use dfp_prep::Profile;
+}

@@ -215,6 +215,9 @@ pub struct LoadColumn {
     /// only; default: the value stays null. A `string-cat` puts it in place of each missing part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_as: Option<String>,
+    /// What to call it in a sentence for a person, such as "sign-ins in the last hour"; the name if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// How it is computed.
     #[serde(flatten)]
     pub rule: LoadRule,
@@ -415,6 +418,9 @@ impl LoadRule {
 pub struct DeriveColumn {
     /// The column's name; no leading underscore.
     pub name: String,
+    /// What to call it in a sentence for a person, such as "sign-ins in the last hour"; the name if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// How it is computed.
     #[serde(flatten)]
     pub rule: DeriveRule,
@@ -664,6 +670,13 @@ impl Profile {
         Ok(profile)
     }
 
+    /// What to call a load or derive column in a sentence for a person.
+    pub fn title<'a>(&'a self, column: &'a str) -> &'a str {
+        let load = self.load.iter().map(|column| (&column.name, &column.title));
+        let mut all = load.chain(self.derive.iter().map(|column| (&column.name, &column.title)));
+        all.find(|(name, _)| *name == column).and_then(|(_, title)| title.as_deref()).unwrap_or(column)
+    }
+
     /// The columns to ask of the source, each once, in the order of first use. The reserved columns `_record_id`,
     /// `_origin` and `_time` always come and are not listed.
     pub fn raw_columns(&self) -> Vec<String> {
@@ -902,6 +915,10 @@ mod tests {
         assert_eq!(Profile::from_toml(&profile.to_toml().unwrap()).unwrap(), profile);
         assert_eq!(profile.raw_columns(), ["user", "a.b", "lat"]);
         assert_eq!(profile.history.min_increment, 300);
+        let titled = profile
+            .with_overrides("[[derive]]\nname = \"n\"\ntitle = \"events today\"\nrule = \"increment\"");
+        assert_eq!(titled.unwrap().title("n"), "events today");
+        assert_eq!(profile.title("n"), "n");
     }
 
     #[test]

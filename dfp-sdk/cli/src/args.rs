@@ -1,0 +1,263 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::{SignedDuration, Timestamp};
+
+/// Digital fingerprinting: learn what each user normally does, explain what is not normal.
+///
+/// Results go to stdout or to files; progress, counts and warnings to stderr. Exit status: 0 done, 1 failed, 2 wrong
+/// usage or configuration, 3 done with rejected records under --strict.
+#[derive(Debug, Parser)]
+#[command(name = "dfp", version)]
+pub struct Cli {
+    /// No progress on stderr.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Results as JSON on stdout.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Another directory to look for plugins in, before the program's own; may be repeated.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub plugin_dir: Vec<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Generate logs, train, detect, report: the tour in one command.
+    Demo(DemoArgs),
+    /// Write labelled synthetic logs in true wire formats.
+    Generate(GenerateArgs),
+    /// Learn a model per entity from logs, and keep histories and models in the store.
+    Train(TrainArgs),
+    /// Score logs with the stored models; unusual records become findings.
+    Infer(InferArgs),
+    /// Decode logs to JSON lines, and count: read, used, rejected by reason.
+    Read(ReadArgs),
+    /// Look at plugins.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Look at stored models.
+    #[command(subcommand)]
+    Models(ModelsCommand),
+}
+
+/// `dfp demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Where logs, store and findings go; made anew.
+    #[arg(long, default_value = "dfp-demo")]
+    pub dir: PathBuf,
+    /// Seed of the generated logs.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// Kinds of log that can be generated.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LogKind {
+    /// Azure AD (Entra ID) sign-ins, diagnostic records, one file a day.
+    AzureAd,
+}
+
+/// `dfp generate`
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// Kind of log.
+    pub kind: LogKind,
+    /// Number of users.
+    #[arg(long, default_value_t = 120)]
+    pub users: usize,
+    /// Number of days.
+    #[arg(long, default_value_t = 75)]
+    pub days: u32,
+    /// Seed; the same seed gives the same bytes.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Attacks fall into the last so many days.
+    #[arg(long, default_value_t = 15)]
+    pub scenario_days: u32,
+    /// Incidents of each of the seven scenarios.
+    #[arg(long, default_value_t = 3)]
+    pub incidents: usize,
+    /// Directory for the logs and labels.csv.
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
+/// Which files and which users a run takes.
+#[derive(Debug, Args)]
+pub struct SelectionArgs {
+    /// Pipeline file.
+    #[arg(long, short, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Inputs in place of the pipeline file's: files, directories, globs; may be repeated.
+    #[arg(long = "input", short = 'f', value_name = "INPUT")]
+    pub inputs: Vec<String>,
+    /// Leave this user out; may be repeated.
+    #[arg(long, value_name = "USER", conflicts_with = "only_user")]
+    pub skip_user: Vec<String>,
+    /// Take only this user; may be repeated.
+    #[arg(long, value_name = "USER")]
+    pub only_user: Vec<String>,
+    /// Take files from this time on: a date, or date and time, with offset or UTC.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub start_time: Option<Timestamp>,
+    /// Take files of this span: from --start-time on, or back from now. `60d`, `12h`, `90m`.
+    #[arg(long, value_name = "SPAN", value_parser = parse_span)]
+    pub duration: Option<SignedDuration>,
+    /// Exit with 3 if any record was rejected.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// Which models to train.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum TrainUsers {
+    /// One per user, and the shared one.
+    All,
+    /// Only the shared one.
+    Generic,
+    /// Only one per user.
+    Individual,
+}
+
+/// `dfp train`
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// What to take.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Which models to train, in place of the pipeline file's choice.
+    #[arg(long, value_name = "WHICH")]
+    pub train_users: Option<TrainUsers>,
+}
+
+/// `dfp infer`
+#[derive(Debug, Args)]
+pub struct InferArgs {
+    /// What to take.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Write the score of every record here, JSON lines.
+    #[arg(long, value_name = "FILE")]
+    pub scores: Option<PathBuf>,
+    /// Findings file, in place of the pipeline file's.
+    #[arg(long, value_name = "FILE")]
+    pub findings: Option<PathBuf>,
+    /// Records with a higher score become findings, in place of the pipeline file's threshold.
+    #[arg(long, value_name = "SCORE")]
+    pub threshold: Option<f64>,
+    /// Leave the store as it is: scored records do not join the history.
+    #[arg(long)]
+    pub forget: bool,
+}
+
+/// `dfp read`
+#[derive(Debug, Args)]
+pub struct ReadArgs {
+    /// Plugin id, or absolute path of a plugin library.
+    #[arg(long)]
+    pub plugin: String,
+    /// Columns to decode, by dotted name; the plugin's own list if absent; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub column: Vec<String>,
+    /// Only the counts, no records.
+    #[arg(long)]
+    pub stats: bool,
+    /// Exit with 3 if any record was rejected.
+    #[arg(long)]
+    pub strict: bool,
+    /// Files, directories and globs.
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<String>,
+}
+
+/// `dfp plugin`
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// Plugins found, where, and what they hold; reads manifests, opens no library.
+    List,
+}
+
+/// `dfp models`
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// Stored models with their latest versions.
+    List(StoreArgs),
+    /// One model: its versions, what it learned from, its settings.
+    Show {
+        /// Name as `dfp models list` prints it, with or without `:version`.
+        name: String,
+        /// Where it is kept.
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+}
+
+/// Which store to look into.
+#[derive(Debug, Args)]
+pub struct StoreArgs {
+    /// Pipeline file whose store to open.
+    #[arg(long, short, value_name = "FILE", conflicts_with = "store")]
+    pub config: Option<PathBuf>,
+    /// Directory of the store.
+    #[arg(long, value_name = "DIR", default_value = ".dfp")]
+    pub store: PathBuf,
+}
+
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    let civil = text.parse::<jiff::civil::DateTime>().or_else(|_| {
+        text.parse::<jiff::civil::Date>().map(|date| date.to_datetime(jiff::civil::Time::midnight()))
+    });
+    civil
+        .and_then(|civil| jiff::tz::Offset::UTC.to_timestamp(civil))
+        .map_err(|_| format!("`{text}` is no time; write 2026-03-01 or 2026-03-01T08:30:00Z"))
+}
+
+fn parse_span(text: &str) -> Result<SignedDuration, String> {
+    const UNITS: [(char, i64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
+    let wrong = || format!("`{text}` is no span; write 60d, 12h, 90m or 30s");
+    let (number, seconds) = UNITS
+        .iter()
+        .find_map(|(unit, seconds)| Some((text.strip_suffix(*unit)?, seconds)))
+        .ok_or_else(wrong)?;
+    let number: i64 = number.parse().map_err(|_| wrong())?;
+    let total = number.checked_mul(*seconds).filter(|total| *total > 0).ok_or_else(wrong)?;
+    Ok(SignedDuration::from_secs(total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_without_zone_are_utc() {
+        assert_eq!(parse_time("2026-03-01").unwrap(), "2026-03-01T00:00:00Z".parse().unwrap());
+        assert_eq!(parse_time("2026-03-01T08:30").unwrap(), "2026-03-01T08:30:00Z".parse().unwrap());
+        assert_eq!(parse_time("2026-03-01T08:30:00+02:00").unwrap(), "2026-03-01T06:30:00Z".parse().unwrap());
+        assert!(parse_time("yesterday").is_err());
+    }
+
+    #[test]
+    fn spans_have_a_unit_and_are_positive() {
+        assert_eq!(parse_span("60d").unwrap().as_secs(), 5_184_000);
+        for wrong in ["", "d", "60", "-1h", "0s", "9999999999999999d", "1w"] {
+            assert!(parse_span(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! One module per command, and what they share.
+
+pub(crate) mod demo;
+pub(crate) mod generate;
+pub(crate) mod infer;
+pub(crate) mod models;
+pub(crate) mod plugin;
+pub(crate) mod read;
+pub(crate) mod train;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use dfp_sdk::core::{CancelToken, Counts, Error, ErrorKind, Result};
+use dfp_sdk::host::Plugins;
+use dfp_sdk::prep::Selection;
+use dfp_sdk::{Choice, PipelineConfig};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::REJECTED;
+use crate::args::{Cli, SelectionArgs};
+
+/// Plugins in the directories asked for, then beside the program.
+fn plugins(cli: &Cli) -> Result<Plugins> {
+    let mut plugins = Plugins::new();
+    for dir in &cli.plugin_dir {
+        let dir = std::fs::canonicalize(dir)
+            .map_err(|e| Error::io(format!("looking for plugins in {}", dir.display()), e))?;
+        plugins = plugins.search(dir);
+    }
+    let program = std::env::current_exe().map_err(|e| Error::io("finding this program's directory", e))?;
+    let beside = program.parent().expect("a program is in a directory").to_owned();
+    Ok(plugins.search(beside))
+}
+
+/// The pipeline file with the command line's inputs in place of its own.
+fn pipeline(args: &SelectionArgs) -> Result<PipelineConfig> {
+    let mut config = PipelineConfig::from_file(&args.config)?;
+    if !args.inputs.is_empty() {
+        config.source.inputs.clone_from(&args.inputs);
+    }
+    Ok(config)
+}
+
+/// Which users and files the command line asks for.
+fn choice(args: &SelectionArgs) -> Result<Choice> {
+    let (start, end) = match (args.start_time, args.duration) {
+        (start, None) => (start, None),
+        (Some(start), Some(span)) => (Some(start), Some(shift(start, span)?)),
+        (None, Some(span)) => {
+            let now = Timestamp::now();
+            (Some(shift(now, -span)?), Some(now))
+        }
+    };
+    let nanoseconds = |time: Timestamp| i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX);
+    Ok(Choice {
+        users: Selection::new(args.skip_user.clone(), args.only_user.clone())?,
+        start: start.map(nanoseconds),
+        end: end.map(nanoseconds),
+    })
+}
+
+fn shift(time: Timestamp, span: jiff::SignedDuration) -> Result<Timestamp> {
+    time.checked_add(span).map_err(|e| Error::caused(ErrorKind::InvalidArgument, "adding --duration", e))
+}
+
+/// A token that Ctrl-C and termination cancel; a second one ends the program at once.
+fn cancel_on_signal() -> CancelToken {
+    let token = CancelToken::default();
+    let cancelled = token.clone();
+    // A handler is there already only if a program calls this twice; the first one serves.
+    let _ = ctrlc::set_handler(move || {
+        if cancelled.is_cancelled() {
+            std::process::exit(130);
+        }
+        eprintln!("stopping; nothing half-done is kept (once more to stop at once)");
+        cancelled.cancel();
+    });
+    token
+}
+
+/// Prints a line, or all of `value` as JSON under `--json`, on stdout.
+fn print(cli: &Cli, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
+    let line = if cli.json {
+        serde_json::to_string_pretty(value)
+            .map_err(|e| Error::caused(ErrorKind::Internal, "printing JSON", e))?
+    } else {
+        text()
+    };
+    writeln!(std::io::stdout(), "{line}").map_err(|e| Error::io("writing to stdout", e))
+}
+
+/// One line of counts: read = used + rejected, the last by reason.
+fn counts_line(counts: &Counts) -> String {
+    let mut line =
+        format!("read {} = used {} + rejected {}", counts.read, counts.used, counts.rejected_total());
+    if !counts.rejected.is_empty() {
+        let reasons: Vec<String> =
+            counts.rejected.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
+        line += &format!(" ({})", reasons.join(", "));
+    }
+    line
+}
+
+/// Success, or the status for rejected records if `strict`.
+fn status(strict: bool, counts: &Counts) -> ExitCode {
+    if strict && counts.rejected_total() > 0 { ExitCode::from(REJECTED) } else { ExitCode::SUCCESS }
+}

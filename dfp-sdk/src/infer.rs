@@ -1,0 +1,286 @@
+//! Inference: every record is scored by its entity's model; unusual ones become findings.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_select::concat::concat_batches;
+use arrow_select::filter::filter_record_batch;
+use arrow_select::take::take_record_batch;
+use dfp_core::{Counts, Error, ErrorKind, Host, Model, ORIGIN, Reject, Result, Sink, parallel_map, reason};
+use dfp_prep::derive::Deriver;
+use dfp_prep::{split, window};
+use dfp_store::{Snapshot, Store, model_name};
+use serde::Serialize;
+
+use crate::Progress;
+use crate::config::threads;
+use crate::finding::{FeatureText, FindingReader, FindingsSink, MODEL, strings, times};
+use crate::run::{Collect, Run, StepTime, Steps, Warnings, check_counts, finish};
+
+/// Reason of rejects: neither the entity nor the shared model is in the store.
+pub const NO_MODEL: &str = "no-model";
+/// Reason of rejects: the stored model was trained with other columns than the profile now gives.
+pub const MODEL_MISMATCH: &str = "model-mismatch";
+/// Reason of rejects: the stored model or history is damaged.
+pub const NOT_SCORED: &str = "not-scored";
+
+/// What an inference run did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct InferReport {
+    /// Records read, used (that is, scored) and rejected.
+    pub counts: Counts,
+    /// Records above the threshold.
+    pub findings: u64,
+    /// The score above which records became findings.
+    pub threshold: f64,
+    /// Entities scored by a model of their own.
+    pub own_model: usize,
+    /// Entities scored by the shared model.
+    pub shared_model: usize,
+    /// Where the time went.
+    pub steps: Vec<StepTime>,
+}
+
+/// One entity's share of a period: its scored rows, or why it has none.
+struct Scored<'a> {
+    entity: &'a str,
+    rows: &'a RecordBatch,
+    own_model: bool,
+    result: Result<RecordBatch>,
+}
+
+impl Run<'_> {
+    /// Scores the inputs and writes findings, and whatever `sinks` want, for example
+    /// [`ScoresSink`](crate::ScoresSink). Needs nothing but the store and the files.
+    ///
+    /// Scored records join the stored history after each period, unless the pipeline says `remember = false`. Scoring
+    /// the same files again gives the same scores either way.
+    ///
+    /// # Errors
+    /// If there is no store, an input cannot be read or a result cannot be written, or the run is cancelled.
+    pub fn infer(&self, sinks: &mut [&mut dyn Sink], progress: &mut dyn Progress) -> Result<InferReport> {
+        let periods = self.periods()?;
+        let store = Store::open_existing(&self.config.store.path)?;
+        let threshold = self.config.infer.threshold.unwrap_or_else(|| self.config.model.default_threshold());
+        let reader = FindingReader::new(threshold, self.feature_texts());
+        let mut findings = FindingsSink::create(&self.config.infer.findings, reader)?;
+        let mut report = InferReport { threshold, ..InferReport::default() };
+        let mut steps = Steps::default();
+        steps.time("score", || {
+            let mut all: Vec<&mut dyn Sink> = vec![&mut findings];
+            all.extend(sinks.iter_mut().map(|sink| &mut **sink as &mut dyn Sink));
+            self.score_periods(&store, &periods, &mut all, &mut report, progress)
+        })?;
+        report.findings = findings.findings();
+        report.steps = steps.0;
+        Ok(report)
+    }
+
+    fn score_periods(
+        &self,
+        store: &Store,
+        periods: &[Vec<String>],
+        sinks: &mut [&mut dyn Sink],
+        report: &mut InferReport,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
+        let reject_file = self.reject_file()?;
+        let warnings = Warnings::default();
+        let mut own = BTreeSet::new();
+        let mut shared = BTreeSet::new();
+        let mut bound: Option<SchemaRef> = None;
+        progress.begin("scoring", Some(periods.iter().map(Vec::len).sum::<usize>() as u64), "files");
+        for period in periods {
+            let host = self.host(reject_file.as_ref(), &warnings);
+            let mut loaded = Collect::default();
+            self.read_period(period, &host, &mut loaded)?;
+            let groups = groups(&loaded.concat()?, &*host)?;
+            drop(loaded);
+            let mut used = 0;
+            for scored in self.score_groups(store, &groups)? {
+                self.cancel.check("scoring")?;
+                let names = if scored.own_model { &mut own } else { &mut shared };
+                names.insert(scored.entity.to_owned());
+                used += write(sinks, &mut bound, &*host, &scored)?;
+            }
+            if self.config.infer.remember {
+                let mut publication = store.publication()?;
+                for (entity, rows) in &groups {
+                    let hashes = window::row_hashes(rows)?;
+                    publication.append_history(&self.profile.name, entity, rows, &hashes)?;
+                }
+                publication.commit()?;
+            }
+            let counts = host.counts(used);
+            check_counts(&counts)?;
+            report.counts.add(&counts);
+            warnings.show(progress);
+            progress.advance(period.len() as u64);
+        }
+        for sink in sinks {
+            sink.close()?;
+        }
+        finish(reject_file)?;
+        progress.end();
+        (report.own_model, report.shared_model) = (own.len(), shared.len());
+        Ok(())
+    }
+
+    /// Scores one period's rows, entities in parallel, in the order of the entities.
+    fn score_groups<'g>(
+        &self,
+        store: &Store,
+        groups: &'g [(String, RecordBatch)],
+    ) -> Result<Vec<Scored<'g>>> {
+        let snapshot = store.snapshot()?;
+        let fallback = model_name(&self.profile.name, &self.profile.entity.fallback);
+        let fallback = load_model(&snapshot, &fallback)?;
+        let threads = threads(self.config.infer.threads);
+        let scored = parallel_map(groups.len(), threads, |index| {
+            let (entity, rows) = &groups[index];
+            self.score_entity(&snapshot, fallback.as_ref(), entity, rows)
+        });
+        scored.into_iter().collect()
+    }
+
+    fn score_entity<'g>(
+        &self,
+        snapshot: &Snapshot,
+        fallback: Option<&NamedModel>,
+        entity: &'g str,
+        rows: &'g RecordBatch,
+    ) -> Result<Scored<'g>> {
+        let own = load_model(snapshot, &model_name(&self.profile.name, entity))?;
+        let own_model = own.is_some();
+        let scored = own.as_ref().or(fallback).map_or_else(
+            || {
+                let what = "neither a model of this entity nor a shared one is stored; run `dfp train` first";
+                Err(Error::new(ErrorKind::NotFound, what))
+            },
+            |model| score(&self.derive_new(snapshot, entity, rows)?, model),
+        );
+        Ok(Scored { entity, rows, own_model, result: scored })
+    }
+
+    /// The rows with their derived columns, which see the stored history.
+    fn derive_new(&self, snapshot: &Snapshot, entity: &str, rows: &RecordBatch) -> Result<RecordBatch> {
+        let history = snapshot.history(&self.profile.name, entity, ..)?;
+        let (merged, is_new) = merge(history.as_ref(), rows)?;
+        let derived = Deriver::new(&self.profile, &merged.schema())?.derive(&merged)?;
+        Ok(filter_record_batch(&derived, &is_new)?)
+    }
+
+    fn feature_texts(&self) -> Vec<FeatureText> {
+        let texts = self
+            .profile
+            .features
+            .iter()
+            .map(|name| FeatureText { name: name.clone(), title: self.profile.title(name).to_owned() });
+        texts.collect()
+    }
+}
+
+/// A model with the name and version that findings show.
+struct NamedModel {
+    label: String,
+    model: Arc<dyn Model>,
+}
+
+fn load_model(snapshot: &Snapshot, name: &str) -> Result<Option<NamedModel>> {
+    let Some(info) = snapshot.model_info(name, None)? else { return Ok(None) };
+    let label = info.cite();
+    let bytes = snapshot.model_bytes(name, Some(info.version))?.unwrap_or_default();
+    let model = dfp_models::load(&bytes).map_err(|e| e.context(format!("loading model {label}")))?;
+    Ok(Some(NamedModel { label, model }))
+}
+
+/// The derived rows beside the model's name and its scores.
+fn score(derived: &RecordBatch, model: &NamedModel) -> Result<RecordBatch> {
+    let scored = model.model.score(derived)?;
+    let names: ArrayRef = Arc::new(StringArray::from(vec![model.label.as_str(); derived.num_rows()]));
+    let mut fields: Vec<Arc<Field>> = derived.schema().fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new(MODEL, DataType::Utf8, false)));
+    fields.extend(scored.schema().fields().iter().cloned());
+    let mut columns = derived.columns().to_vec();
+    columns.push(names);
+    columns.extend(scored.columns().iter().cloned());
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}
+
+/// Writes one entity's scored rows; answers with how many. Rows that could not be scored are rejected.
+fn write(
+    sinks: &mut [&mut dyn Sink],
+    bound: &mut Option<SchemaRef>,
+    host: &dyn Host,
+    scored: &Scored<'_>,
+) -> Result<u64> {
+    let batch = match &scored.result {
+        Ok(batch) => batch,
+        Err(error) => return reject_all(host, scored.rows, error),
+    };
+    if let Some(schema) = bound {
+        if *schema != batch.schema() {
+            let what = "its model gives other columns than the first model of this run; train again";
+            return reject_all(host, scored.rows, &Error::new(ErrorKind::SchemaMismatch, what));
+        }
+    } else {
+        for sink in sinks.iter_mut() {
+            sink.bind(batch.schema())?;
+        }
+        *bound = Some(batch.schema());
+    }
+    for sink in sinks.iter_mut() {
+        sink.write(batch)?;
+    }
+    Ok(batch.num_rows() as u64)
+}
+
+fn reject_all(host: &dyn Host, rows: &RecordBatch, error: &Error) -> Result<u64> {
+    let reason = match error.kind() {
+        ErrorKind::NotFound => NO_MODEL,
+        ErrorKind::SchemaMismatch => MODEL_MISMATCH,
+        _ => NOT_SCORED,
+    };
+    let origins = strings(rows, ORIGIN)?;
+    for row in 0..rows.num_rows() {
+        host.reject(Reject::new(origins.value(row), reason, error.to_string()));
+    }
+    Ok(0)
+}
+
+/// A period's rows by entity, oldest first, each record once; repeats are rejected.
+fn groups(loaded: &RecordBatch, host: &dyn Host) -> Result<Vec<(String, RecordBatch)>> {
+    let mut groups = split::by_entity(loaded)?;
+    for (_, rows) in &mut groups {
+        let hashes = window::row_hashes(rows)?;
+        let mut seen = HashSet::new();
+        let first: Vec<bool> = hashes.values().iter().map(|hash| seen.insert(*hash)).collect();
+        let origins = strings(rows, ORIGIN)?;
+        for row in (0..first.len()).filter(|&row| !first[row]) {
+            let what = "the same record stands elsewhere in these inputs";
+            host.reject(Reject::new(origins.value(row), reason::DUPLICATE, what));
+        }
+        *rows = window::sort_by_time(&filter_record_batch(rows, &BooleanArray::from(first))?)?;
+    }
+    Ok(groups)
+}
+
+/// History and new rows together, oldest first, and which rows are new. A new row that the history already holds counts
+/// once, as new.
+fn merge(history: Option<&RecordBatch>, new: &RecordBatch) -> Result<(RecordBatch, BooleanArray)> {
+    let Some(history) = history else {
+        return Ok((new.clone(), BooleanArray::from(vec![true; new.num_rows()])));
+    };
+    let hashes: HashSet<u64> = window::row_hashes(new)?.values().iter().copied().collect();
+    let others: BooleanArray =
+        window::row_hashes(history)?.values().iter().map(|hash| Some(!hashes.contains(hash))).collect();
+    let history = filter_record_batch(history, &others)?;
+    let both = concat_batches(&new.schema(), [&history, new])?;
+    let mut order: Vec<u64> = (0..both.num_rows() as u64).collect();
+    let times = times(&both)?;
+    order.sort_by_key(|&row| times[row as usize]);
+    let is_new = order.iter().map(|&row| Some(row as usize >= history.num_rows())).collect();
+    Ok((take_record_batch(&both, &UInt64Array::from(order))?, is_new))
+}

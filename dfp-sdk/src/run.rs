@@ -1,0 +1,269 @@
+//! What training and inference share: the profile, the periods of files, and reading one period.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use arrow_select::concat::concat_batches;
+use dfp_core::{CancelToken, Counts, Error, ErrorKind, Level, Pipeline, Result, Sink, Source};
+use dfp_host::{LocalHost, Plugins};
+use dfp_prep::batcher::{self, BatchOptions, DatedFile, GroupBy};
+use dfp_prep::{LoadOptions, LoadStage, Profile, Selection};
+use serde::Serialize;
+
+use crate::config::{PipelineConfig, Unreadable};
+use crate::finding::AtomicFile;
+use crate::{Progress, input};
+
+/// One training or inference run over a pipeline file.
+///
+/// ```no_run
+/// use dfp_sdk::{PipelineConfig, Run, Silent, host::Plugins};
+///
+/// let config = PipelineConfig::from_file("azure.toml".as_ref())?;
+/// let plugins = Plugins::new();
+/// let report = Run::new(config, &plugins)?.train(&mut Silent)?;
+/// println!("{} models", report.trained);
+/// # Ok::<(), dfp_sdk::core::Error>(())
+/// ```
+pub struct Run<'a> {
+    pub(crate) config: PipelineConfig,
+    pub(crate) profile: Profile,
+    pub(crate) plugins: &'a Plugins,
+    pub(crate) cancel: CancelToken,
+    pub(crate) choice: Choice,
+}
+
+/// Which users and files a run takes; everything by default.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
+    /// Users left out, or the only ones taken.
+    pub users: Selection,
+    /// Files dated earlier are left out; nanoseconds since 1970.
+    pub start: Option<i64>,
+    /// Files dated later are left out; nanoseconds since 1970.
+    pub end: Option<i64>,
+}
+
+/// How long a step took.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StepTime {
+    /// What was done.
+    pub step: &'static str,
+    /// Wall-clock time.
+    pub seconds: f64,
+}
+
+/// Where rejected records go, beside the counts.
+pub(crate) type RejectFile = Arc<Mutex<AtomicFile>>;
+
+impl<'a> Run<'a> {
+    /// Checks the configuration and finds the profile; opens nothing else.
+    ///
+    /// # Errors
+    /// If the plugin cannot be found, or the profile is wrong.
+    pub fn new(config: PipelineConfig, plugins: &'a Plugins) -> Result<Self> {
+        let profile = profile(&config, plugins)?;
+        Ok(Self { config, profile, plugins, cancel: CancelToken::default(), choice: Choice::default() })
+    }
+
+    /// Takes only some users and files.
+    #[must_use]
+    pub fn choosing(mut self, choice: Choice) -> Self {
+        self.choice = choice;
+        self
+    }
+
+    /// Stops the run once `token` is cancelled; nothing is published then.
+    #[must_use]
+    pub fn cancelled_by(mut self, token: CancelToken) -> Self {
+        self.cancel = token;
+        self
+    }
+
+    /// The profile in force: the plugin's own or the file's, with the pipeline's changes.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// The input files in periods, oldest first.
+    pub(crate) fn periods(&self) -> Result<Vec<Vec<String>>> {
+        if self.config.source.inputs.is_empty() {
+            let what = "no inputs: name files under `source.inputs`, or with -f";
+            return Err(Error::new(ErrorKind::InvalidConfig, what));
+        }
+        let group_by: GroupBy = self
+            .config
+            .source
+            .period
+            .parse()
+            .map_err(|why| Error::new(ErrorKind::InvalidConfig, format!("source.period: {why}")))?;
+        let files = input::expand(&self.config.source.inputs)?;
+        let count = files.len();
+        let dated = files.into_iter().map(|path| {
+            let time = batcher::file_date(&path)?.unwrap_or_else(|| input::modified(&path));
+            Ok(DatedFile { path, time })
+        });
+        let options = BatchOptions {
+            group_by: Some(group_by),
+            start: self.choice.start,
+            end: self.choice.end,
+            ..BatchOptions::default()
+        };
+        let batches = batcher::batch_files(dated.collect::<Result<_>>()?, &options)?;
+        if batches.is_empty() {
+            let what = format!("none of the {count} input files is dated inside the time range asked for");
+            return Err(Error::new(ErrorKind::NotFound, what));
+        }
+        Ok(batches.into_iter().map(|batch| batch.files).collect())
+    }
+
+    /// Reads one period's files into `sink`; answers with the counts but for what the sink itself rejects later.
+    pub(crate) fn read_period(
+        &self,
+        files: &[String],
+        host: &Arc<LocalHost>,
+        sink: &mut dyn Sink,
+    ) -> Result<u64> {
+        let mut source = self.source(files, host)?;
+        let options =
+            LoadOptions { selection: self.choice.users.clone(), ..LoadOptions::at(SystemTime::now()) };
+        let mut load = LoadStage::new(&self.profile, &options, host.clone())?;
+        Pipeline::new(&mut *source).stage(&mut load).sink(sink).run(&self.cancel)
+    }
+
+    fn source(&self, files: &[String], host: &Arc<LocalHost>) -> Result<Box<dyn Source>> {
+        let mut config = self.config.source.config.clone();
+        config.insert("inputs".to_owned(), files.into());
+        config.insert("columns".to_owned(), self.profile.raw_columns().into());
+        if self.config.source.unreadable == Unreadable::Skip {
+            config.insert("unreadable".to_owned(), "skip".into());
+        }
+        let config = serde_json::Value::Object(config).to_string();
+        self.plugins.source(&self.config.source.plugin, &config, host.clone())
+    }
+
+    /// The file for rejected records, if one is wanted.
+    pub(crate) fn reject_file(&self) -> Result<Option<RejectFile>> {
+        let create = |path: &std::path::PathBuf| Ok(Arc::new(Mutex::new(AtomicFile::create(path)?)));
+        self.config.rejects.as_ref().map(create).transpose()
+    }
+
+    /// A host whose rejects go to `file`.
+    pub(crate) fn host(&self, file: Option<&RejectFile>, warnings: &Warnings) -> Arc<LocalHost> {
+        let (file, warnings) = (file.cloned(), warnings.clone());
+        let host =
+            LocalHost::new().cancelled_by(self.cancel.clone()).on_log(Level::Warn, move |_, target, text| {
+                warnings.push(format!("{target}: {text}"));
+            });
+        Arc::new(host.on_reject(move |reject| {
+            if let Some(file) = &file {
+                // A full disk shows when the file is finished; the counts are right either way.
+                let _ = file.lock().unwrap_or_else(PoisonError::into_inner).json_line(reject);
+            }
+        }))
+    }
+}
+
+/// Warnings raised on other threads, shown between steps.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Warnings {
+    fn push(&self, text: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+
+    pub(crate) fn show(&self, progress: &mut dyn Progress) {
+        for text in self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            progress.warn(&text);
+        }
+    }
+}
+
+/// Fails if the books do not balance: a record vanished, which is a fault of ours or of a plugin.
+pub(crate) fn check_counts(counts: &Counts) -> Result<()> {
+    if counts.balanced() {
+        return Ok(());
+    }
+    let text = format!(
+        "records do not add up: {} read, {} used, {} rejected; please report this",
+        counts.read,
+        counts.used,
+        counts.rejected_total()
+    );
+    Err(Error::new(ErrorKind::Internal, text))
+}
+
+fn profile(config: &PipelineConfig, plugins: &Plugins) -> Result<Profile> {
+    let text = match &config.profile.file {
+        Some(path) => read_text(path)?,
+        None => plugins.profile(&config.source.plugin)?,
+    };
+    let profile = Profile::from_toml(&text)?;
+    if config.profile.overrides.is_empty() {
+        return Ok(profile);
+    }
+    Ok(profile.with_overrides(&config.profile.overrides.to_string())?)
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|e| Error::io(format!("reading the profile {}", path.display()), e))
+}
+
+/// Gives the reject file its name.
+pub(crate) fn finish(file: Option<RejectFile>) -> Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    file.lock().unwrap_or_else(PoisonError::into_inner).finish()
+}
+
+/// Keeps a period's batches in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Collect {
+    schema: Option<SchemaRef>,
+    batches: Vec<RecordBatch>,
+}
+
+impl Collect {
+    /// Everything written, as one batch.
+    pub(crate) fn concat(&self) -> Result<RecordBatch> {
+        let schema = self.schema.as_ref().expect("a pipeline binds its sinks");
+        Ok(concat_batches(schema, &self.batches)?)
+    }
+}
+
+impl Sink for Collect {
+    fn bind(&mut self, schema: SchemaRef) -> Result<()> {
+        self.schema = Some(schema);
+        Ok(())
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.batches.push(batch.clone());
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Step times, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Steps(pub(crate) Vec<StepTime>);
+
+impl Steps {
+    /// Does a step and notes how long it took.
+    pub(crate) fn time<T>(&mut self, step: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let started = Instant::now();
+        let result = work();
+        self.0.push(StepTime { step, seconds: started.elapsed().as_secs_f64() });
+        result
+    }
+}

@@ -1,0 +1,285 @@
+//! Training: new records join the history, and every entity with enough of it gets a new model.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_select::concat::concat_batches;
+use arrow_select::filter::filter_record_batch;
+use dfp_core::{Counts, Error, ErrorKind, FitContext, Host, Model, Reject, Result, Trainer, reason};
+use dfp_prep::derive::Deriver;
+use dfp_prep::{MaxHistory, split, window};
+use dfp_store::{EntityInfo, ModelDetails, Publication, Store, day_of, model_name};
+use serde::Serialize;
+
+use crate::Progress;
+use crate::config::{TrainUsers, threads};
+use crate::finding::{strings, times};
+use crate::run::{Collect, Run, StepTime, Steps, Warnings, check_counts, finish};
+
+/// Models fitted at once: enough to keep the threads busy, few enough to bound memory.
+const FITS_IN_FLIGHT_PER_THREAD: usize = 8;
+
+/// What a training run did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct TrainReport {
+    /// Records read, used and rejected.
+    pub counts: Counts,
+    /// Models of single entities trained and published.
+    pub trained: usize,
+    /// Whether the shared model was trained.
+    pub generic: bool,
+    /// Entities without a new model: too few records in all, or too few new ones.
+    pub waiting: usize,
+    /// Entities whose fit failed, and why. Their earlier models, if any, stay in force.
+    pub failed: BTreeMap<String, String>,
+    /// Where the time went.
+    pub steps: Vec<StepTime>,
+}
+
+impl Run<'_> {
+    /// Reads the inputs into the history and trains. Everything is published in one transaction at the end: a run that
+    /// fails, is cancelled or is killed leaves the store as it was.
+    ///
+    /// # Errors
+    /// If an input cannot be read, the store cannot be written, or the run is cancelled. One entity's failed fit is no
+    /// error; it is in the report.
+    pub fn train(&self, progress: &mut dyn Progress) -> Result<TrainReport> {
+        let periods = self.periods()?;
+        let store = Store::open(&self.config.store.path)?;
+        let mut publication = store.publication()?;
+        let mut report = TrainReport::default();
+        let mut steps = Steps::default();
+
+        steps.time("read", || self.ingest(&periods, &mut publication, &mut report, progress))?;
+        let population =
+            steps.time("fit shared model", || self.fit_generic(&mut publication, &mut report, progress))?;
+        if self.config.train.users != TrainUsers::Generic {
+            steps.time("fit", || self.fit_entities(&mut publication, population, &mut report, progress))?;
+        }
+        steps.time("publish", || {
+            self.cancel.check("publishing the models")?;
+            publication.log_run(&serde_json::json!({
+                "counts": report.counts,
+                "trained": report.trained,
+                "failed": report.failed,
+            }))?;
+            Ok(publication.commit()?)
+        })?;
+        report.steps = steps.0;
+        Ok(report)
+    }
+
+    /// Adds the inputs' records to the history, a period at a time, each record once.
+    fn ingest(
+        &self,
+        periods: &[Vec<String>],
+        publication: &mut Publication,
+        report: &mut TrainReport,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
+        let reject_file = self.reject_file()?;
+        let warnings = Warnings::default();
+        let files: usize = periods.iter().map(Vec::len).sum();
+        progress.begin("reading", Some(files as u64), "files");
+        for period in periods {
+            let host = self.host(reject_file.as_ref(), &warnings);
+            let mut loaded = Collect::default();
+            self.read_period(period, &host, &mut loaded)?;
+            let used = self.remember(publication, &*host, &loaded.concat()?)?;
+            let counts = host.counts(used);
+            check_counts(&counts)?;
+            report.counts.add(&counts);
+            warnings.show(progress);
+            progress.advance(period.len() as u64);
+        }
+        finish(reject_file)?;
+        progress.end();
+        Ok(())
+    }
+
+    /// Adds loaded rows to the history; answers with how many were new. The others are rejected.
+    fn remember(&self, publication: &mut Publication, host: &dyn Host, loaded: &RecordBatch) -> Result<u64> {
+        let mut used = 0;
+        for (entity, rows) in split::by_entity(loaded)? {
+            let appended = publication.append_history(
+                &self.profile.name,
+                &entity,
+                &rows,
+                &window::row_hashes(&rows)?,
+            )?;
+            used += appended.new_rows() as u64;
+            if appended.new_rows() < rows.num_rows() {
+                let kept_from =
+                    publication.statistics(&self.profile.name, &entity)?.and_then(|s| s.kept_from);
+                reject_unused(host, &rows, &appended.stored, kept_from)?;
+            }
+        }
+        Ok(used)
+    }
+
+    /// Fits the shared model on a sample of all entities' rows, if asked for; answers with it, or with the stored one.
+    fn fit_generic(
+        &self,
+        publication: &mut Publication,
+        report: &mut TrainReport,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<Arc<[u8]>>> {
+        let name = model_name(&self.profile.name, &self.profile.entity.fallback);
+        if self.config.train.users == TrainUsers::Individual {
+            return Ok(publication.model_bytes(&name, None)?.map(Arc::from));
+        }
+        let entities = publication.entities(&self.profile.name)?;
+        progress.begin("fitting shared model", Some(entities.len() as u64), "entities");
+        let rows: u64 = entities.iter().map(|entity| entity.statistics.rows).sum();
+        let keep = self.config.train.generic_rows as f64 / rows.max(1) as f64;
+        let mut samples = Vec::new();
+        for entity in &entities {
+            self.cancel.check("training")?;
+            if let Some(derived) = self.training_rows(publication, entity)? {
+                samples.push(sample(&derived, keep)?);
+            }
+            progress.advance(1);
+        }
+        let Some(first) = samples.first() else {
+            progress.end();
+            return Err(Error::new(ErrorKind::BadData, "there is nothing to learn from: no usable record"));
+        };
+        let data = concat_batches(&first.schema(), &samples)?;
+        drop(samples);
+        let context = self.fit_context(None);
+        let model =
+            self.trainer()?.fit(&data, &context).map_err(|e| e.context("fitting the shared model"))?;
+        let bytes: Arc<[u8]> = model.save()?.into();
+        publication.put_model(&name, &bytes, &self.details(&self.profile.entity.fallback, &data)?)?;
+        report.generic = true;
+        progress.end();
+        Ok(Some(bytes))
+    }
+
+    /// Fits one model per entity that has enough history and enough news.
+    fn fit_entities(
+        &self,
+        publication: &mut Publication,
+        population: Option<Arc<[u8]>>,
+        report: &mut TrainReport,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
+        let trainer = self.trainer()?;
+        let context = self.fit_context(population);
+        let entities = publication.entities(&self.profile.name)?;
+        let history = &self.profile.history;
+        let ready: Vec<&EntityInfo> = entities
+            .iter()
+            .filter(|entity| self.choice.users.holds(&entity.entity))
+            .filter(|entity| entity.statistics.rows >= history.min_history)
+            .filter(|entity| entity.statistics.increment() >= history.min_increment)
+            .collect();
+        report.waiting = entities.len() - ready.len();
+        progress.begin("fitting", Some(ready.len() as u64), "entities");
+        for group in ready.chunks(context.threads * FITS_IN_FLIGHT_PER_THREAD) {
+            self.cancel.check("training")?;
+            let mut data = Vec::with_capacity(group.len());
+            for entity in group {
+                data.push(self.training_rows(publication, entity)?);
+            }
+            let (group, data): (Vec<_>, Vec<_>) =
+                group.iter().zip(data).filter_map(|(entity, rows)| Some((*entity, rows?))).unzip();
+            for ((entity, rows), fitted) in group.iter().zip(&data).zip(trainer.fit_many(&data, &context)) {
+                match fitted.and_then(|model: Arc<dyn Model>| model.save()) {
+                    Ok(bytes) => {
+                        let name = model_name(&self.profile.name, &entity.entity);
+                        publication.put_model(&name, &bytes, &self.details(&entity.entity, rows)?)?;
+                        publication.set_trained(&self.profile.name, &entity.entity)?;
+                        report.trained += 1;
+                    }
+                    Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+                    Err(error) => {
+                        progress.warn(&format!("no new model for {}: {error}", entity.entity));
+                        report.failed.insert(entity.entity.clone(), error.to_string());
+                    }
+                }
+            }
+            progress.advance(group.len() as u64);
+        }
+        progress.end();
+        Ok(())
+    }
+
+    /// An entity's history window with its derived columns, oldest first; days before the window leave the store.
+    fn training_rows(
+        &self,
+        publication: &mut Publication,
+        entity: &EntityInfo,
+    ) -> Result<Option<RecordBatch>> {
+        let (source, entity, statistics) = (&self.profile.name, &entity.entity, &entity.statistics);
+        let mut days = i32::MIN..=i32::MAX;
+        if let (MaxHistory::Span(span), Some(last)) = (self.profile.history.max_history, statistics.last) {
+            days = day_of(last.saturating_sub(span.nanoseconds()))..=i32::MAX;
+            publication.trim_history(source, entity, *days.start())?;
+        }
+        let Some(mut rows) = publication.history(source, entity, days)? else { return Ok(None) };
+        if let MaxHistory::Rows(most) = self.profile.history.max_history {
+            let surplus = rows.num_rows().saturating_sub(usize::try_from(most).unwrap_or(usize::MAX));
+            rows = rows.slice(surplus, rows.num_rows() - surplus);
+        }
+        Ok(Some(Deriver::new(&self.profile, &rows.schema())?.derive(&rows)?))
+    }
+
+    pub(crate) fn trainer(&self) -> Result<Box<dyn Trainer>> {
+        self.config.model.trainer(&self.profile.features)
+    }
+
+    fn fit_context(&self, population: Option<Arc<[u8]>>) -> FitContext {
+        FitContext { threads: threads(self.config.train.threads), cancel: self.cancel.clone(), population }
+    }
+
+    fn details(&self, entity: &str, rows: &RecordBatch) -> Result<ModelDetails> {
+        let times = times(rows)?;
+        Ok(ModelDetails {
+            created: now_nanoseconds(),
+            source: self.profile.name.clone(),
+            entity: entity.to_owned(),
+            kind: self.config.model.kind().to_owned(),
+            rows: rows.num_rows() as u64,
+            start: times.first().copied(),
+            end: times.last().copied(),
+            ..ModelDetails::default()
+        })
+    }
+}
+
+fn now_nanoseconds() -> i64 {
+    i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
+}
+
+/// Rejects the rows that a history did not take: repeats, and rows older than what it keeps.
+fn reject_unused(
+    host: &dyn Host,
+    rows: &RecordBatch,
+    stored: &BooleanArray,
+    kept_from: Option<i32>,
+) -> Result<()> {
+    let (origins, times) = (strings(rows, dfp_core::ORIGIN)?, times(rows)?);
+    for row in (0..rows.num_rows()).filter(|&row| !stored.value(row)) {
+        let too_old = kept_from.is_some_and(|kept| day_of(times[row]) < kept);
+        let (reason, detail) = if too_old {
+            (reason::TIME_OUT_OF_RANGE, "older than the history that is kept")
+        } else {
+            (reason::DUPLICATE, "the same record was used before")
+        };
+        host.reject(Reject::new(origins.value(row), reason, detail));
+    }
+    Ok(())
+}
+
+/// About the fraction `keep` of the rows, chosen by the hash of the record, so that the choice is the same in every run.
+fn sample(rows: &RecordBatch, keep: f64) -> Result<RecordBatch> {
+    if keep >= 1.0 {
+        return Ok(rows.clone());
+    }
+    let limit = (keep * u64::MAX as f64) as u64;
+    let hashes = window::row_hashes(rows)?;
+    let chosen: BooleanArray = hashes.values().iter().map(|&hash| Some(hash < limit)).collect();
+    Ok(filter_record_batch(rows, &chosen)?)
+}
