@@ -2,6 +2,26 @@
 #![forbid(unsafe_code)]
 
 pub mod autoencoder;
+pub mod detector;
+mod envelope;
 mod error;
+pub mod rarity;
 
 pub use error::{Error, Result};
+
+use std::sync::Arc;
+
+use dfp_core::Model;
+
+/// Reads a model of any kind that [`Model::save`] wrote. Safe on any bytes.
+///
+/// # Errors
+/// If the bytes are no model, or one of a kind or format that this version does not know.
+pub fn load(bytes: &[u8]) -> dfp_core::Result<Arc<dyn Model>> {
+    Ok(match envelope::kind_of(bytes)?.as_str() {
+        "autoencoder" => Arc::new(autoencoder::Autoencoder::load(bytes)?),
+        "rarity" => Arc::new(rarity::Rarity::load(bytes)?),
+        "detector" => Arc::new(detector::Detector::load(bytes)?),
+        other => return Err(Error::Damaged(format!("models of kind `{other}` are unknown")).into()),
+    })
+}
