@@ -181,6 +181,28 @@ fn nul_in_an_error_or_a_name_harms_nobody() {
 }
 
 #[test]
+fn a_host_that_panics_does_not_take_the_plugin_with_it() {
+    let dir = tempdir();
+    let input = file(&dir, "a", b"bad\none\n");
+    let host = Arc::new(LocalHost::new().on_reject(|_| panic!("the host's own fault")));
+    let mut source = loaded(&rust_library(), &inputs(&[&input]), &host).unwrap();
+    assert_eq!(read_all(&mut *source).unwrap()[0].num_rows(), 1);
+    assert!(host.counts(1).balanced());
+}
+
+#[test]
+fn a_plugin_exports_one_symbol_and_nothing_else() {
+    let output = Command::new("nm").args(["-D", "--defined-only"]).arg(rust_library()).output();
+    let output = output.expect("nm, which comes with cc").stdout;
+    let symbols: Vec<_> = std::str::from_utf8(&output)
+        .unwrap()
+        .lines()
+        .filter_map(|line| line.split(' ').next_back())
+        .collect();
+    assert_eq!(symbols, ["dfp_plugin_entry_v0"]);
+}
+
+#[test]
 fn wrong_configurations_never_reach_the_source() {
     for (plugins, name) in both_ways() {
         for config in ["", "[]", "{\"inputs\": [1]}", "{\"colour\": 1}", "{\"misdeed\": \"unheard-of\"}"] {

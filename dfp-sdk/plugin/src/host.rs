@@ -200,3 +200,106 @@ fn io_kind(kind: ErrorKind) -> io::ErrorKind {
         _ => io::ErrorKind::Other,
     }
 }
+
+#[cfg(test)]
+// SAFETY of the calls below: the tables and contexts are local ones that outlive their use.
+#[allow(clippy::undocumented_unsafe_blocks)]
+mod tests {
+    use std::ffi::c_char;
+    use std::mem::offset_of;
+    use std::sync::atomic::AtomicUsize;
+
+    use dfp_abi::c::DFP_OK;
+
+    use super::*;
+
+    unsafe extern "C" fn cancelled(_: *mut c_void) -> i32 {
+        1
+    }
+
+    unsafe extern "C" fn retain(ctx: *mut c_void) {
+        unsafe { &*ctx.cast::<AtomicUsize>() }.fetch_add(1, Ordering::SeqCst);
+    }
+
+    unsafe extern "C" fn release(ctx: *mut c_void) {
+        unsafe { &*ctx.cast::<AtomicUsize>() }.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    unsafe extern "C" fn open_input(
+        _: *mut c_void,
+        _: *const c_char,
+        _: usize,
+        _: *mut *mut c_void,
+        _: *mut dfp_error,
+    ) -> i32 {
+        DFP_OK
+    }
+
+    /// Says that it read more than it was given room for.
+    unsafe extern "C" fn read_input(
+        _: *mut c_void,
+        _: *mut c_void,
+        _: *mut u8,
+        capacity: usize,
+        read: *mut usize,
+        _: *mut dfp_error,
+    ) -> i32 {
+        unsafe { read.write(capacity + 1) };
+        DFP_OK
+    }
+
+    fn table() -> dfp_host {
+        dfp_host {
+            struct_size: size_of::<dfp_host>() as u32,
+            abi_minor: 0,
+            fingerprint: FINGERPRINT,
+            name: c"test".as_ptr(),
+            version: c"0".as_ptr(),
+            log_enabled: None,
+            log: None,
+            is_cancelled: Some(cancelled),
+            get_secret: None,
+            retain: Some(retain),
+            release: Some(release),
+            open_input: Some(open_input),
+            read_input: Some(read_input),
+            close_input: None,
+            reject: None,
+            count: None,
+        }
+    }
+
+    #[test]
+    fn a_host_with_a_short_or_empty_table_is_no_danger() {
+        let retained = AtomicUsize::new(0);
+        let ctx = (&raw const retained).cast_mut().cast();
+        let whole = table();
+        let host = HostHandle(Arc::new(unsafe { ForeignHost::new(&raw const whole, ctx) }.unwrap()));
+        assert_eq!(retained.load(Ordering::SeqCst), 1);
+        assert!(host.is_cancelled());
+        assert!(!host.log_enabled(Level::Error));
+        host.log(Level::Error, "t", "m");
+        host.count("c", 1);
+        host.reject(Reject::new("o", "r", "d"));
+        let error = host.open("x").unwrap().read(&mut [0; 4]).unwrap_err();
+        assert!(error.to_string().contains("more than there was room"), "{error}");
+        drop(host);
+        assert_eq!(retained.load(Ordering::SeqCst), 0);
+
+        let short = dfp_host { struct_size: offset_of!(dfp_host, is_cancelled) as u32, ..table() };
+        let host = HostHandle(Arc::new(unsafe { ForeignHost::new(&raw const short, ctx) }.unwrap()));
+        assert!(!host.is_cancelled());
+        assert_eq!(host.open("x").err().map(|error| error.kind()), Some(ErrorKind::Unsupported));
+        host.0.cancel();
+        assert!(host.is_cancelled());
+    }
+
+    #[test]
+    fn a_host_of_another_fingerprint_is_refused() {
+        let other = dfp_host { fingerprint: FINGERPRINT ^ 1, ..table() };
+        for table in [&raw const other, std::ptr::null()] {
+            let error = unsafe { ForeignHost::new(table, std::ptr::null_mut()) }.err().expect("refused");
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+        }
+    }
+}
