@@ -92,7 +92,7 @@ fn a_source_does_the_same_linked_and_loaded() {
         let host = LocalHost::new()
             .on_reject(move |reject| rejects.lock().unwrap().0.push(reject.clone()))
             .on_log(Level::Info, move |_, target, text| {
-                lines.lock().unwrap().1.push(format!("{target}: {text}"))
+                lines.lock().unwrap().1.push(format!("{target}: {text}"));
             });
         let host = Arc::new(host);
         let found = plugins.find(&name).unwrap();

@@ -183,14 +183,37 @@ macro_rules! __c_text {
 ///
 /// Call it once, in the crate that becomes the shared library (`crate-type = ["cdylib"]`):
 ///
-/// ```ignore
+/// ```
+/// # use std::sync::Arc;
+/// # use dfp_plugin::arrow_schema::{Schema, SchemaRef};
+/// # use dfp_plugin::{BatchStream, Host, MemoryStream, Result, Source, SourcePlugin};
+/// # struct Greetings;
+/// # impl SourcePlugin for Greetings {
+/// #     const ID: &'static str = "greetings";
+/// #     const TITLE: &'static str = "";
+/// #     const CONFIG_SCHEMA: &'static str = "{}";
+/// #     const PROFILE: &'static str = "";
+/// #     type Config = dfp_plugin::serde_json::Value;
+/// #     fn create(_config: Self::Config, _host: Arc<dyn Host>) -> Result<Self> {
+/// #         Ok(Self)
+/// #     }
+/// # }
+/// # impl Source for Greetings {
+/// #     fn schema(&self) -> SchemaRef {
+/// #         SchemaRef::new(Schema::empty())
+/// #     }
+/// #     fn open(&mut self, _resume: Option<&[u8]>) -> Result<Box<dyn BatchStream>> {
+/// #         Ok(Box::new(MemoryStream::new(self.schema(), vec![])))
+/// #     }
+/// # }
 /// dfp_plugin::export_plugin! {
 ///     id: "com.example.greetings",
 ///     vendor: "Example",
-///     version: env!("CARGO_PKG_VERSION"),
+///     version: "1.0.0",
 ///     licence: "Apache-2.0",
 ///     sources: [Greetings],
 /// }
+/// # fn main() {}
 /// ```
 ///
 /// The symbol has the same name in every plugin. A program can therefore link at most one crate that calls this macro; a
