@@ -463,6 +463,9 @@ pub enum DeriveRule {
     SlidingCount {
         /// The span, such as `1h`.
         period: Span,
+        /// Count only rows that have this row's values in these load columns.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        same: Vec<String>,
         /// Count only these rows.
         #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
         filter: Option<Filter>,
@@ -595,7 +598,9 @@ impl DeriveRule {
     /// The load columns the rule reads.
     pub fn inputs(&self) -> Vec<&str> {
         let (inputs, filter) = match self {
-            Self::SlidingCount { filter, .. } => (vec![], filter.as_ref()),
+            Self::SlidingCount { same, filter, .. } => {
+                (same.iter().map(String::as_str).collect(), filter.as_ref())
+            }
             Self::SlidingDistinct { input, filter, .. } => (vec![input.as_str()], filter.as_ref()),
             Self::DistinctIncrement { input, .. }
             | Self::FirstSeen { input, .. }

@@ -198,8 +198,8 @@ impl Past<'_> {
                 self.calendar(*form, weekday, |day| WEEKDAYS[day as usize - 1].to_owned())
             }
             DeriveRule::Weekend {} => booleans(self.times.iter().map(|&time| weekday(time) >= 6)),
-            DeriveRule::SlidingCount { period, filter } => {
-                ints(self.sliding_count(period.nanoseconds(), filter.as_ref()))
+            DeriveRule::SlidingCount { period, same, filter } => {
+                ints(self.sliding_count(period.nanoseconds(), same, filter.as_ref()))
             }
             DeriveRule::SlidingDistinct { input, period, filter } => {
                 ints(self.sliding_distinct(input, period.nanoseconds(), filter.as_ref()))
@@ -271,17 +271,31 @@ impl Past<'_> {
         })
     }
 
-    fn sliding_count(&self, span: i64, filter: Option<&Filter>) -> impl Iterator<Item = i64> {
+    fn sliding_count(
+        &self,
+        span: i64,
+        same: &[String],
+        filter: Option<&Filter>,
+    ) -> impl Iterator<Item = i64> {
         let passing = self.passing(filter);
-        let (mut dropped, mut count) = (0, 0);
+        let keys = self.together(same);
+        let mut counts = keys.each(0);
+        let mut dropped = 0;
         self.span_starts(span).enumerate().map(move |(row, start)| {
-            count += i64::from(passing[row]);
+            counts[keys.of_row[row]] += i64::from(passing[row]);
             while dropped < start {
-                count -= i64::from(passing[dropped]);
+                counts[keys.of_row[dropped]] -= i64::from(passing[dropped]);
                 dropped += 1;
             }
-            count
+            counts[keys.of_row[row]]
         })
+    }
+
+    /// Codes of the combinations of several columns' values; of no column, all rows are alike.
+    fn together(&self, columns: &[String]) -> Codes {
+        let columns: Vec<&Codes> = columns.iter().map(|column| &self.codes[column]).collect();
+        let rows = 0..self.times.len();
+        Codes::number(rows.map(|row| columns.iter().map(|codes| codes.of_row[row]).collect::<Vec<_>>()))
     }
 
     fn sliding_distinct(&self, input: &str, span: i64, filter: Option<&Filter>) -> impl Iterator<Item = i64> {

@@ -61,6 +61,11 @@ const PROFILE: &str = r#"
     period = "1h"
     where = { column = "ok", equals = false }
     [[derive]]
+    name = "same_1h"
+    rule = "sliding-count"
+    period = "1h"
+    same = ["v", "lat"]
+    [[derive]]
     name = "named_1h"
     rule = "sliding-distinct"
     input = "v"
@@ -170,6 +175,7 @@ fn counters_start_again_with_the_period() {
     // The row of 23:00 has left the hour that ends at 00:00.
     assert_eq!(ints(&batch, "n_1h"), [1, 2, 3, 3, 1]);
     assert_eq!(ints(&batch, "failures_1h"), [0, 1, 1, 2, 0]);
+    assert_eq!(ints(&batch, "same_1h"), [1, 1, 2, 1, 1]);
     assert_eq!(ints(&batch, "values_1h"), [1, 2, 2, 3, 1]);
     assert_eq!(ints(&batch, "named_1h"), [0, 0, 0, 1, 0]);
     assert_eq!(flags(&batch, "new"), [true, true, false, true, false]);
