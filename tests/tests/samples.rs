@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampNanosecondType;
-use arrow_array::RecordBatch;
 use dfp_core::{EVENT_TIME, Host, RECORD_ID, reason};
-use dfp_host::LocalHost;
+use dfp_host::{LocalHost, Plugins};
 use dfp_plugin::LinkedSource;
 use serde_json::Value;
 
@@ -60,7 +60,10 @@ const DEBATABLE: [(&str, &str); 3] = [
         "azure_ad/diagnostic_ndjson/elastic_test-signinlogs-raw.log",
         "five records that share an id are five records: the source drops no repeats",
     ),
-    ("azure_ad/diagnostic_ndjson/sekoia_signin.jsonl", "placeholder users are users; event time is createdDateTime"),
+    (
+        "azure_ad/diagnostic_ndjson/sekoia_signin.jsonl",
+        "placeholder users are users; event time is createdDateTime",
+    ),
 ];
 
 /// Words that mean "nobody", compared trimmed and in any case.
@@ -145,7 +148,8 @@ fn decode(decoder: &'static Decoder, path: &Path) -> Decoded {
     let columns: Vec<&str> =
         decoder.entity.iter().copied().chain([decoder.other_time, decoder.category]).collect();
     let config = serde_json::json!({"inputs": [path.to_str().unwrap()], "columns": columns}).to_string();
-    let mut source = (decoder.plugin.create)(&config, host.clone() as Arc<dyn Host>).unwrap();
+    let plugins = Plugins::new().link(decoder.plugin);
+    let mut source = plugins.source(decoder.plugin.id, &config, host.clone() as Arc<dyn Host>).unwrap();
     let batches: Vec<RecordBatch> = source.open(None).unwrap().map(Result::unwrap).collect();
     let accepted = batches.iter().map(|batch| batch.num_rows() as u64).sum();
     let counts = host.counts(accepted);

@@ -192,7 +192,7 @@ fn is_json(text: &[u8]) -> bool {
 }
 
 /// The characters of a value that may stand for a number or a truth; escapes never do.
-fn word<'a>(value: Value<'a>) -> Option<&'a str> {
+fn word(value: Value<'_>) -> Option<&str> {
     match value.kind {
         Kind::Nested | Kind::Text { escaped: true } => None,
         _ => std::str::from_utf8(value.raw.trim_ascii()).ok(),

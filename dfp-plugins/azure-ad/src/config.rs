@@ -57,27 +57,72 @@ impl Config {
             ("max_depth", self.max_depth, 1024),
         ] {
             if value == 0 || value > most {
-                return Err(invalid(format!("{name} is {value}; it may be from 1 to {most}")));
+                return Err(invalid(&format!("{name} is {value}; it may be from 1 to {most}")));
             }
         }
         if self.columns.len() > MOST_COLUMNS {
-            return Err(invalid(format!("{} columns; at most {MOST_COLUMNS} are read", self.columns.len())));
+            return Err(invalid(&format!("{} columns; at most {MOST_COLUMNS} are read", self.columns.len())));
         }
         let mut names: Vec<&str> = self.columns.iter().map(String::as_str).collect();
         names.sort_unstable();
-        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(invalid(format!("column {} is asked for twice", pair[0])));
+        if let Some(name) = names.windows(2).find_map(|pair| (pair[0] == pair[1]).then_some(pair[0])) {
+            return Err(invalid(&format!("column {name} is asked for twice")));
         }
         if let Some(name) = names.iter().find(|name| name.split('.').any(str::is_empty)) {
-            return Err(invalid(format!("column {name:?} is no dotted path")));
+            return Err(invalid(&format!("column {name:?} is no dotted path")));
         }
         if let Some(name) = names.iter().find(|name| name.starts_with('_')) {
-            return Err(invalid(format!("column {name}: names that begin with _ are the source's own")));
+            return Err(invalid(&format!("column {name}: names that begin with _ are the source's own")));
         }
         Ok(())
     }
 }
 
-fn invalid(what: String) -> Error {
+fn invalid(what: &str) -> Error {
     Error::new(ErrorKind::InvalidConfig, format!("configuring source azure-ad: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_and_the_struct_name_the_same_members() {
+        let schema: serde_json::Value = serde_json::from_str(include_str!("config.schema.json")).unwrap();
+        let members: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+        assert_eq!(
+            members,
+            ["batch_rows", "columns", "inputs", "max_depth", "max_record_bytes", "unreadable"]
+        );
+        let defaults = Config::default();
+        for (name, value) in [
+            ("batch_rows", defaults.batch_rows),
+            ("max_record_bytes", defaults.max_record_bytes),
+            ("max_depth", defaults.max_depth),
+        ] {
+            assert_eq!(schema["properties"][name]["default"], value, "{name}");
+            let config = format!("{{\"{name}\":{}}}", schema["properties"][name]["maximum"]);
+            let most: Config = serde_json::from_str(&config).unwrap();
+            assert!(most.check().is_ok(), "{config}");
+        }
+        assert!(serde_json::from_str::<Config>(r#"{"input":[]}"#).is_err());
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused_by_name() {
+        for (config, named) in [
+            (r#"{"batch_rows":0}"#, "batch_rows"),
+            (r#"{"max_record_bytes":600000000}"#, "max_record_bytes"),
+            (r#"{"max_depth":1025}"#, "max_depth"),
+            (r#"{"columns":["time","time"]}"#, "time"),
+            (r#"{"columns":["a..b"]}"#, "a..b"),
+            (r#"{"columns":[""]}"#, "dotted"),
+            (r#"{"columns":["_time"]}"#, "_time"),
+        ] {
+            let config: Config = serde_json::from_str(config).unwrap();
+            let error = config.check().expect_err("refused");
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+            assert!(error.to_string().contains(named), "{error}");
+        }
+    }
 }

@@ -439,7 +439,7 @@ impl Reader {
             return;
         }
         self.consume(if paid { 1 } else { scanned.max(1).min(self.window.bytes().len()) });
-        self.skip_to_opener()
+        self.skip_to_opener();
     }
 
     /// Where the brackets of the bad record close, if what follows shows that they are the right ones.

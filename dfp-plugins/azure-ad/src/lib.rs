@@ -35,3 +35,11 @@ pub use source::{AzureAd, FILES_UNREADABLE, INVALID_UTF8};
 
 /// The profile with the reference's columns and rules, TOML; the plugin's own profile is the better one.
 pub const MORPHEUS_PROFILE: &str = include_str!("../profiles/morpheus.toml");
+
+dfp_plugin::export_plugin! {
+    id: "dfp.azure-ad",
+    vendor: "dfp",
+    version: env!("CARGO_PKG_VERSION"),
+    licence: env!("CARGO_PKG_LICENSE"),
+    sources: [AzureAd],
+}

@@ -1,5 +1,6 @@
 //! The source: one input after the other, records into batches.
 
+use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -124,7 +125,7 @@ impl Stream {
         let Some(reader) = &mut self.reader else {
             let Some(uri) = self.inputs.next() else { return Ok(false) };
             self.order = None;
-            match open(&*self.host, &self.config, &uri) {
+            match open(&self.host, &self.config, &uri) {
                 Ok(reader) => self.reader = Some(reader),
                 Err(error) => self.unreadable(error)?,
             }
@@ -153,7 +154,7 @@ impl Stream {
         let Some(reader) = &self.reader else { return Ok(()) };
         let mut time = self.decoder.event_time(reader.record(), self.order);
         if time == Err(Unusable::OrderUnknown) {
-            let order = date_order(&*self.host, &self.config, reader.origin().0)?;
+            let order = date_order(&self.host, &self.config, reader.origin().0)?;
             self.order = Some(order);
             time = self.decoder.event_time(reader.record(), self.order);
         }
@@ -176,7 +177,10 @@ impl Stream {
 
     /// An input that cannot be read ends the run, or is passed over, as configured.
     fn unreadable(&self, error: Error) -> Result<()> {
-        if self.config.unreadable == Unreadable::Fail || error.kind() == ErrorKind::Cancelled {
+        if self.host.is_cancelled() {
+            return Err(cancelled());
+        }
+        if self.config.unreadable == Unreadable::Fail {
             return Err(error);
         }
         self.host.log(Level::Warn, TARGET, &format!("skipped: {error}"));
@@ -216,15 +220,36 @@ impl BatchStream for Stream {
     }
 }
 
-fn open(host: &dyn Host, config: &Config, uri: &str) -> Result<Reader> {
-    Ok(Reader::new(uri, host.open(uri)?, config.max_record_bytes, config.max_depth))
+fn cancelled() -> Error {
+    Error::new(ErrorKind::Cancelled, "reading sign-in logs: cancelled on request")
+}
+
+/// An input that ends with an error once the host wants to stop, however long the record being read.
+struct Interruptible {
+    input: Box<dyn Read + Send>,
+    host: Arc<dyn Host>,
+}
+
+impl Read for Interruptible {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.host.is_cancelled() {
+            return Err(std::io::Error::other("cancelled on request"));
+        }
+        self.input.read(buffer)
+    }
+}
+
+fn open(host: &Arc<dyn Host>, config: &Config, uri: &str) -> Result<Reader> {
+    let input = Interruptible { input: host.open(uri)?, host: Arc::clone(host) };
+    Ok(Reader::new(uri, Box::new(input), config.max_record_bytes, config.max_depth))
 }
 
 /// Whether an input's slash dates have the day first: they do if any first number exceeds 12.
 ///
 /// Nothing less than the whole input can tell, and it may be too large to hold: it is read once more, for the dates
-/// alone, when the first such date is met. One that cannot be opened twice counts as month first, with a warning.
-fn date_order(host: &dyn Host, config: &Config, uri: &str) -> Result<DateOrder> {
+/// alone, when the first such date is met. One that cannot be opened twice counts as month first, with a warning; so
+/// does one that breaks off, unless what was read of it shows otherwise.
+fn date_order(host: &Arc<dyn Host>, config: &Config, uri: &str) -> Result<DateOrder> {
     let mut decoder = Decoder::new(Plan::new(&[]), config.max_depth);
     let mut reader = match open(host, config, uri) {
         Ok(reader) => reader,
@@ -234,16 +259,18 @@ fn date_order(host: &dyn Host, config: &Config, uri: &str) -> Result<DateOrder> 
             return Ok(DateOrder::MonthFirst);
         }
     };
-    let mut steps = 0_u32;
-    while let Some(found) = reader.next(&mut decoder)? {
-        let day_first = |moment| matches!(moment, Moment::Slash(date) if date.first > 12);
-        if matches!(found, Found::Record) && decoder.moments(reader.record()).any(day_first) {
-            return Ok(DateOrder::DayFirst);
-        }
-        steps = steps.wrapping_add(1);
-        if steps.is_multiple_of(LOOK_UP) && host.is_cancelled() {
-            return Err(Error::new(ErrorKind::Cancelled, "reading sign-in logs: cancelled on request"));
+    loop {
+        match reader.next(&mut decoder) {
+            Ok(Some(Found::Record)) => {
+                let day_first = |moment| matches!(moment, Moment::Slash(date) if date.first > 12);
+                if decoder.moments(reader.record()).any(day_first) {
+                    return Ok(DateOrder::DayFirst);
+                }
+            }
+            Ok(Some(Found::Reject(_))) => {}
+            Err(_) if host.is_cancelled() => return Err(cancelled()),
+            // The first reading will meet the same fault, and report it.
+            Ok(None) | Err(_) => return Ok(DateOrder::MonthFirst),
         }
     }
-    Ok(DateOrder::MonthFirst)
 }
