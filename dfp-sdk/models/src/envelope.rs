@@ -35,13 +35,10 @@ pub(crate) struct Envelope {
 }
 
 impl Envelope {
-    /// Packs named parts; `details` go into the metadata.
-    pub(crate) fn pack(&self, details: &Map<String, Value>, parts: &[(&str, &[u8])]) -> Result<Vec<u8>> {
+    /// Packs named parts.
+    pub(crate) fn pack(&self, parts: &[(&str, &[u8])]) -> Result<Vec<u8>> {
         let save = |error: &dyn std::fmt::Display| Error::Save(error.to_string());
-        let mut metadata = details.clone();
-        metadata.insert("kind".to_owned(), self.kind.into());
-        metadata.insert("format".to_owned(), self.format.into());
-        let metadata = serde_json::to_string(&metadata).map_err(|e| save(&e))?;
+        let metadata = serde_json::json!({ "kind": self.kind, "format": self.format }).to_string();
         let views = parts.iter().map(|(name, bytes)| {
             TensorView::new(Dtype::U8, vec![bytes.len()], bytes).map(|view| (*name, view))
         });
@@ -49,12 +46,8 @@ impl Envelope {
         serialize(views, Some(HashMap::from([(KEY.to_owned(), metadata)]))).map_err(|e| save(&e))
     }
 
-    /// The metadata and the parts called `names`, of bytes that [`pack`](Self::pack) made.
-    pub(crate) fn unpack<'a>(
-        &self,
-        bytes: &'a [u8],
-        names: &[&str],
-    ) -> Result<(Map<String, Value>, Vec<&'a [u8]>)> {
+    /// The parts called `names`, of bytes that [`pack`](Self::pack) made.
+    pub(crate) fn unpack<'a>(&self, bytes: &'a [u8], names: &[&str]) -> Result<Vec<&'a [u8]>> {
         let damaged = |error: &dyn std::fmt::Display| Error::Damaged(error.to_string());
         let metadata = metadata(bytes)?;
         let kind = metadata.get("kind").and_then(Value::as_str).unwrap_or_default();
@@ -73,7 +66,6 @@ impl Envelope {
             }
             Ok(tensor.data())
         };
-        let parts = names.iter().map(part).collect::<Result<_>>()?;
-        Ok((metadata, parts))
+        names.iter().map(part).collect()
     }
 }

@@ -11,6 +11,8 @@ use crate::{Error, Result, rarity};
 /// Findings of `default` start here: what one entity-day in a thousand holds. On generated logs of 120 users that is
 /// some tens of records a day, incidents included.
 const DEFAULT_THRESHOLD: f64 = 2.3;
+/// What a unit of the autoencoder's surprise adds to the score.
+const NETWORK_WEIGHT: f64 = 0.1;
 /// The reference's filter: mean absolute z-score.
 const MORPHEUS_THRESHOLD: f64 = 2.0;
 
@@ -33,6 +35,9 @@ pub struct Config {
     /// Settings of the rarity model that differ from the preset's: fields of [`rarity::Config`](crate::rarity::Config).
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub rarity: Map<String, Value>,
+    /// What one unit of the autoencoder's surprise adds to the score of `default`; 0 for rarity alone. 0.1 if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_weight: Option<f64>,
 }
 
 /// A ready-made configuration.
@@ -74,6 +79,19 @@ impl Config {
         let config = overlaid(&rarity::Config::default(), &self.rarity, "model.rarity")?;
         config.validate()?;
         Ok(config)
+    }
+
+    /// What one unit of the autoencoder's surprise adds.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if it cannot work.
+    pub fn network_weight(&self) -> Result<f64> {
+        let weight = self.network_weight.unwrap_or(NETWORK_WEIGHT);
+        if !(0.0..=10.0).contains(&weight) {
+            let (field, value) = ("model.network_weight", weight.to_string());
+            return Err(Error::Config { field, value, accepted: "0 to 10" });
+        }
+        Ok(weight)
     }
 
     /// A trainer of these settings for the named feature columns.
@@ -147,6 +165,7 @@ mod tests {
             (r#"{ "autoencoder": { "learning_rate": -1 } }"#, "learning_rate"),
             (r#"{ "rarity": { "repeat_factor": 2 } }"#, "repeat_factor"),
             (r#"{ "rarity": { "trust_days": "x" } }"#, "model.rarity"),
+            (r#"{ "network_weight": -1 }"#, "network_weight"),
         ] {
             let error = parse(text).trainer(&["app".to_owned()]).err().expect(text);
             assert!(error.to_string().contains(name), "{error}");

@@ -14,7 +14,7 @@ use arrow_array::{ArrayRef, BooleanArray, Float64Array, RecordBatch};
 use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
 use dfp_core::{FitContext, Model, SCORE, Trainer};
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
 
 use crate::autoencoder::{self, Autoencoder, AutoencoderTrainer};
 use crate::envelope::Envelope;
@@ -26,12 +26,12 @@ pub use config::{Config, Preset};
 const KIND: &str = "detector";
 /// Newest format this version writes and reads.
 const FORMAT: u64 = 1;
+/// Names of the tensors: both models as they save themselves, and how to combine them.
+const PARTS: [&str; 3] = ["rarity", "autoencoder", "calibration"];
 /// Every so many days, one is held out of the autoencoder's training to calibrate it.
 const HELD_OUT_EVERY: i64 = 5;
 /// Rows the autoencoder learns from; of more, evenly spaced ones are taken.
 const MOST_ROWS: usize = 4000;
-/// What a nat of the autoencoder's surprise beyond [`NETWORK_ORDINARY`] adds to the score, in nats.
-const NETWORK_WEIGHT: f64 = 0.1;
 /// Surprise of the autoencoder that adds nothing: one day in seven has it.
 const NETWORK_ORDINARY: f64 = 2.0;
 /// Most that the autoencoder adds, in nats of its own surprise: beyond, an error says no more than "unseen".
@@ -47,6 +47,7 @@ fn network_config() -> autoencoder::Config {
 pub struct DetectorTrainer {
     rarity: RarityTrainer,
     network: AutoencoderTrainer,
+    network_weight: f64,
 }
 
 impl DetectorTrainer {
@@ -56,7 +57,8 @@ impl DetectorTrainer {
     /// [`Error::Config`] if a setting cannot work, [`Error::NothingToLearn`] if no feature is named.
     pub fn new(config: &Config, features: &[String]) -> Result<Self> {
         let rarity = RarityTrainer::new(config.rarity()?, features)?;
-        Ok(Self { rarity, network: AutoencoderTrainer::new(config.autoencoder()?, features)? })
+        let network = AutoencoderTrainer::new(config.autoencoder()?, features)?;
+        Ok(Self { rarity, network, network_weight: config.network_weight()? })
     }
 
     /// Fits a detector to rows of one entity, or of many if the batch has the column `_entity`.
@@ -84,7 +86,7 @@ impl DetectorTrainer {
         let checked = pick(&checked)?;
         let errors = network.scores(&checked)?.mean_abs_z();
         let tail = Tail::fit(daily_maxima(&days_of(&checked)?, &errors));
-        Ok(Detector { rarity, network, tail })
+        Ok(Detector { rarity, network, calibration: Calibration { tail, weight: self.network_weight } })
     }
 }
 
@@ -128,8 +130,17 @@ fn daily_maxima(days: &[i64], numbers: &[f64]) -> Vec<f64> {
 pub struct Detector {
     rarity: Rarity,
     network: Autoencoder,
-    /// Of the autoencoder's errors on days held out of its training.
+    calibration: Calibration,
+}
+
+/// What the autoencoder's errors mean.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Calibration {
+    /// Of its errors on days held out of its training.
     tail: Tail,
+    /// What a nat of its surprise beyond [`NETWORK_ORDINARY`] adds to the score, in nats.
+    weight: f64,
 }
 
 impl Detector {
@@ -148,22 +159,23 @@ impl Detector {
     /// # Errors
     /// [`Error::Damaged`] if the bytes are not such a model, [`Error::TooNew`] if a newer version wrote them.
     pub fn load(bytes: &[u8]) -> Result<Self> {
-        let (_, parts) = Envelope { kind: KIND, format: FORMAT }.unpack(bytes, &["rarity", "autoencoder", "tail"])?;
-        let tail: Tail = serde_json::from_slice(parts[2]).map_err(|e| Error::Damaged(e.to_string()))?;
+        let parts = Envelope { kind: KIND, format: FORMAT }.unpack(bytes, &PARTS)?;
+        let calibration: Calibration =
+            serde_json::from_slice(parts[2]).map_err(|e| Error::Damaged(e.to_string()))?;
         let (rarity, network) = (Rarity::load(parts[0])?, Autoencoder::load(parts[1])?);
         let known = |name: &str| network.features().iter().any(|feature| feature.name == name);
-        if !tail.is_valid() || !rarity.features().all(known) {
+        if !calibration.tail.is_valid() || !calibration.weight.is_finite() || !rarity.features().all(known) {
             return Err(Error::Damaged("the parts of the detector do not fit each other".to_owned()));
         }
-        Ok(Self { rarity, network, tail })
+        Ok(Self { rarity, network, calibration })
     }
 
     /// Adds what the autoencoder thinks, told to features by their z-scores.
     fn add_network(&self, judged: &mut Judged, errors: &RecordBatch, z_scores: &[&[f32]]) -> Result<()> {
         let means = float32(errors, "mean_abs_z")?;
         for (row, mean) in means.iter().enumerate() {
-            let surprise = self.tail.surprise(f64::from(*mean)).min(NETWORK_MOST);
-            let nats = NETWORK_WEIGHT * (surprise - NETWORK_ORDINARY).max(0.0);
+            let surprise = self.calibration.tail.surprise(f64::from(*mean)).min(NETWORK_MOST);
+            let nats = self.calibration.weight * (surprise - NETWORK_ORDINARY).max(0.0);
             let score = nats / std::f64::consts::LN_10;
             judged.scores[row] += score;
             let total: f64 = z_scores.iter().map(|z| f64::from(z[row].max(0.0))).sum();
@@ -219,9 +231,10 @@ impl Model for Detector {
     }
 
     fn save(&self) -> dfp_core::Result<Vec<u8>> {
-        let tail = serde_json::to_vec(&self.tail).map_err(|e| Error::Save(e.to_string()))?;
+        let calibration = serde_json::to_vec(&self.calibration).map_err(|e| Error::Save(e.to_string()))?;
         let (rarity, network) = (self.rarity.to_bytes()?, self.network.to_bytes()?);
-        let parts: [(&str, &[u8]); 3] = [("rarity", &rarity), ("autoencoder", &network), ("tail", &tail)];
-        Ok(Envelope { kind: KIND, format: FORMAT }.pack(&Map::<String, Value>::new(), &parts)?)
+        let bytes: [&[u8]; 3] = [&rarity, &network, &calibration];
+        let parts: Vec<(&str, &[u8])> = PARTS.into_iter().zip(bytes).collect();
+        Ok(Envelope { kind: KIND, format: FORMAT }.pack(&parts)?)
     }
 }

@@ -107,12 +107,7 @@ impl Config {
             f64::from(self.stale_days),
             "1 to 3650",
         )?;
-        check(
-            (0.0..=1.0).contains(&self.repeat_factor),
-            "rarity.repeat_factor",
-            self.repeat_factor,
-            "0 to 1",
-        )
+        check((0.0..=1.0).contains(&self.repeat_factor), "rarity.repeat_factor", self.repeat_factor, "0 to 1")
     }
 }
 

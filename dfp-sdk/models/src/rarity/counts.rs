@@ -172,8 +172,11 @@ impl Population {
         let days: f64 = histories.iter().map(|history| history.days.0).sum();
         let mean = histories.iter().map(|history| history.days.1).sum::<f64>() / days.max(1.0);
         let within: f64 = histories.iter().map(|h| h.days.squares(h.days.mean())).sum();
-        let known: Vec<f64> =
-            histories.iter().filter(|history| history.days.0 > 5.0).map(|history| history.days.mean()).collect();
+        let known: Vec<f64> = histories
+            .iter()
+            .filter(|history| history.days.0 > 5.0)
+            .map(|history| history.days.mean())
+            .collect();
         let between = known.iter().map(|own| (own - mean).powi(2)).sum::<f64>() / known.len().max(1) as f64;
         let mut hours = Moments::default();
         for history in histories {
@@ -231,7 +234,10 @@ mod tests {
     use super::*;
 
     /// `entities` entities of 60 days; every day three rows, at 9, 10 and 20 o'clock.
-    fn table(entities: usize, count: impl Fn(usize, i64, u8) -> f64) -> (Vec<f64>, Vec<i64>, Vec<u8>, Vec<Vec<usize>>) {
+    fn table(
+        entities: usize,
+        count: impl Fn(usize, i64, u8) -> f64,
+    ) -> (Vec<f64>, Vec<i64>, Vec<u8>, Vec<Vec<usize>>) {
         let (mut counts, mut days, mut hours, mut rows) = (vec![], vec![], vec![], vec![]);
         for entity in 0..entities {
             let start = counts.len();

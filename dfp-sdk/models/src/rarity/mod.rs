@@ -26,8 +26,8 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 use combine::{Combination, Combined};
 pub use config::{Config, Group};
-use table::{Column, Feature, Kind, Table};
 pub(crate) use table::days_of;
+use table::{Column, Feature, Kind, Table};
 pub(crate) use tail::Tail;
 use values::Past;
 
@@ -62,7 +62,12 @@ impl RarityTrainer {
     /// # Errors
     /// If there are no rows, a column is missing or of a wrong type, the population does not fit, or the fit is
     /// cancelled.
-    pub fn fit_rarity(&self, data: &RecordBatch, population: Option<&Rarity>, context: &FitContext) -> Result<Rarity> {
+    pub fn fit_rarity(
+        &self,
+        data: &RecordBatch,
+        population: Option<&Rarity>,
+        context: &FitContext,
+    ) -> Result<Rarity> {
         if data.num_rows() == 0 {
             return Err(Error::NothingToLearn("there are no rows"));
         }
@@ -149,7 +154,9 @@ impl History {
     fn of(column: &Column, table: &Table, rows: &[usize]) -> Self {
         match column {
             Column::Values(values) => Self::Value(values::History::of(values, &table.days, rows)),
-            Column::Counts(counts) => Self::Count(counts::History::of(counts, &table.days, &table.hours, rows)),
+            Column::Counts(counts) => {
+                Self::Count(counts::History::of(counts, &table.days, &table.hours, rows))
+            }
             Column::Hours => Self::Hour(hours::History::of(&table.days, &table.hours, rows)),
         }
     }
@@ -248,7 +255,9 @@ impl Rarity {
                 (History::Count(own), Population::Count(all), Column::Counts(counts)) => {
                     own.surprises(all, counts, &table.hours)
                 }
-                (History::Hour(own), Population::Hour(all), Column::Hours) => own.surprises(all, &table.hours),
+                (History::Hour(own), Population::Hour(all), Column::Hours) => {
+                    own.surprises(all, &table.hours)
+                }
                 _ => unreachable!("kinds were compared when the model was made"),
             })
             .collect();

@@ -41,7 +41,7 @@ impl Rarity {
             entity: self.entity.clone(),
         };
         let state = serde_json::to_vec(&state).map_err(|e| Error::Save(e.to_string()))?;
-        Envelope { kind: KIND, format: FORMAT }.pack(&serde_json::Map::new(), &[(STATE, &state)])
+        Envelope { kind: KIND, format: FORMAT }.pack(&[(STATE, &state)])
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote. Safe on any bytes.
@@ -50,7 +50,7 @@ impl Rarity {
     /// [`Error::Damaged`] if the bytes are not such a model, [`Error::TooNew`] if a newer version wrote them.
     pub fn load(bytes: &[u8]) -> Result<Self> {
         let damaged = |why: &str| Error::Damaged(why.to_owned());
-        let (_, parts) = Envelope { kind: KIND, format: FORMAT }.unpack(bytes, &[STATE])?;
+        let parts = Envelope { kind: KIND, format: FORMAT }.unpack(bytes, &[STATE])?;
         let state: State = serde_json::from_slice(parts[0]).map_err(|e| Error::Damaged(e.to_string()))?;
         state.config.validate().map_err(|e| Error::Damaged(e.to_string()))?;
         let feature = |(name, dtype): &(String, String)| {
@@ -61,9 +61,10 @@ impl Rarity {
         let features: Vec<Feature> = state.features.iter().map(feature).collect::<Result<_>>()?;
         let State { config, background, entity, .. } = state;
         let complete = background.features.len() == features.len() && entity.len() == features.len();
-        let valid = features.iter().zip(&background.features).all(|(f, population)| population.is_valid(f.kind))
-            && features.iter().zip(&entity).all(|(f, history)| history.is_valid(f.kind))
-            && background.combination.is_valid(features.len());
+        let valid =
+            features.iter().zip(&background.features).all(|(f, population)| population.is_valid(f.kind))
+                && features.iter().zip(&entity).all(|(f, history)| history.is_valid(f.kind))
+                && background.combination.is_valid(features.len());
         if !complete || !valid {
             return Err(damaged("what was learned does not fit the features"));
         }

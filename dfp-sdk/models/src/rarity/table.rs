@@ -47,7 +47,9 @@ impl Feature {
     pub(crate) fn of(name: &str, dtype: &DataType, config: &Config) -> Result<Self> {
         let kind = match dtype {
             DataType::Utf8 | DataType::Boolean => Kind::Value,
-            DataType::Dictionary(key, value) if **key == DataType::Int32 && **value == DataType::Utf8 => Kind::Value,
+            DataType::Dictionary(key, value) if **key == DataType::Int32 && **value == DataType::Utf8 => {
+                Kind::Value
+            }
             dtype if dtype.is_integer() || dtype.is_floating() => Kind::Count,
             other => return Err(unusable(name, other, "text, boolean or a number")),
         };
@@ -64,7 +66,8 @@ impl Feature {
 /// Finds the features called `names`.
 pub(crate) fn features(schema: &Schema, names: &[String], config: &Config) -> Result<Vec<Feature>> {
     let feature = |name: &String| {
-        let field = schema.field_with_name(name).map_err(|_| Error::MissingColumn { column: name.clone() })?;
+        let field =
+            schema.field_with_name(name).map_err(|_| Error::MissingColumn { column: name.clone() })?;
         Feature::of(name, field.data_type(), config)
     };
     names.iter().map(feature).collect()
@@ -187,7 +190,8 @@ fn column(batch: &RecordBatch, feature: &Feature, config: &Config) -> Result<Col
             Ok(Column::Counts(counts.into_iter().map(|n| if n > 0.0 { n.ln_1p() } else { 0.0 }).collect()))
         }
         Kind::Value => {
-            let mut values = encode(array).ok_or_else(|| unusable(name, array.data_type(), "text or boolean"))?;
+            let mut values =
+                encode(array).ok_or_else(|| unusable(name, array.data_type(), "text or boolean"))?;
             let days = batch.column_by_name(&format!("{name}{}", config.days_suffix));
             let days = days.and_then(|days| numbers(days));
             values.days_seen = days.map(|days| days.into_iter().map(|day| day as u32).collect());

@@ -35,7 +35,8 @@ impl Tail {
         knots[0] = sample[n - 1];
         let start = knots[steps];
         let beyond = sample.iter().take_while(|value| **value > start);
-        let (count, excess) = beyond.fold((0.0, 0.0), |(count, sum), value| (count + 1.0, sum + value - start));
+        let (count, excess) =
+            beyond.fold((0.0, 0.0), |(count, sum), value| (count + 1.0, sum + value - start));
         let spread = (start - knots[0]).max(0.0);
         let scale = if count > 0.0 { excess / count } else { spread / EXPONENTIAL_FROM };
         Self { knots, scale: scale.max(1e-3) }
@@ -75,7 +76,11 @@ mod tests {
         let sample = (0..10_000).map(|i| -((f64::from(i) + 0.5) / 10_000.0).ln());
         let tail = Tail::fit(sample);
         for nats in [0.5, 1.0, 3.0, 6.0, 15.0] {
-            assert!((tail.surprise(nats) - nats).abs() < 0.1 * nats.max(1.0), "{nats}: {}", tail.surprise(nats));
+            assert!(
+                (tail.surprise(nats) - nats).abs() < 0.1 * nats.max(1.0),
+                "{nats}: {}",
+                tail.surprise(nats)
+            );
         }
         assert!(tail.is_valid());
     }

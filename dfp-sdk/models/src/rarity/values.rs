@@ -249,7 +249,8 @@ impl Population {
     fn surprise(&self, case: &Case, trust: f64) -> f64 {
         let usual = self.new_days[age(case.active_days)];
         let own = f64::from(case.counts.new_days) + PRIOR;
-        let rate = if usual < 0.9 { own / (f64::from(case.counts.settled_days) + PRIOR / usual) } else { usual };
+        let rate =
+            if usual < 0.9 { own / (f64::from(case.counts.settled_days) + PRIOR / usual) } else { usual };
         let new = (rate * self.at_most[class(case.users, self.entities)]).min(1.0);
         if case.days == 0 {
             return -new.max(FLOOR).ln();
@@ -324,7 +325,13 @@ impl History {
     }
 
     /// Surprises of new rows. `ages` are active days of the entity that the batch tells of, per row.
-    pub(super) fn surprises(&self, population: &Population, values: &Values, ages: &[u32], trust: f64) -> Vec<f64> {
+    pub(super) fn surprises(
+        &self,
+        population: &Population,
+        values: &Values,
+        ages: &[u32],
+        trust: f64,
+    ) -> Vec<f64> {
         let days_of: Vec<u32> =
             values.names.iter().map(|name| self.days.get(name).copied().unwrap_or(0)).collect();
         let users: Vec<u32> =
@@ -390,7 +397,8 @@ mod tests {
     fn new_values_are_rarer_than_known_ones_and_from_steady_entities_rarer_still() {
         let steady: Vec<u32> = vec![0; 60];
         let restless: Vec<u32> = (0..60).map(|day| if day % 2 == 0 { 0 } else { 1 + day }).collect();
-        let lists: Vec<&[u32]> = std::iter::repeat_n(steady.as_slice(), 20).chain([restless.as_slice()]).collect();
+        let lists: Vec<&[u32]> =
+            std::iter::repeat_n(steady.as_slice(), 20).chain([restless.as_slice()]).collect();
         let (values, days, entities) = table(&lists, 100);
         let (population, replayed) = Population::fit(&values, past(&days, &entities), 3.0);
         assert!(population.is_valid());
@@ -416,8 +424,7 @@ mod tests {
                 list[30] = 2 + entity as u32;
             }
         }
-        let (values, days, entities) =
-            table(&lists.iter().map(Vec::as_slice).collect::<Vec<_>>(), 60);
+        let (values, days, entities) = table(&lists.iter().map(Vec::as_slice).collect::<Vec<_>>(), 60);
         let (population, _) = Population::fit(&values, past(&days, &entities), 3.0);
         let history = History::of(&values, &days, &entities[3]);
         let surprise = |name| history.surprises(&population, &one(name, None), &[0], 3.0)[0];
@@ -427,21 +434,23 @@ mod tests {
     #[test]
     fn days_of_use_after_training_build_trust() {
         let lists = vec![vec![0; 60]; 5];
-        let (values, days, entities) =
-            table(&lists.iter().map(Vec::as_slice).collect::<Vec<_>>(), 1);
+        let (values, days, entities) = table(&lists.iter().map(Vec::as_slice).collect::<Vec<_>>(), 1);
         let (population, _) = Population::fit(&values, past(&days, &entities), 3.0);
         let history = History::of(&values, &days, &entities[0]);
         let after =
             |seen| history.surprises(&population, &one("new phone", Some(seen)), &[60 + seen], 3.0)[0];
-        assert!((1..10).all(|seen| after(seen) < after(seen - 1)), "{:?}", (0..10).map(after).collect::<Vec<_>>());
+        assert!(
+            (1..10).all(|seen| after(seen) < after(seen - 1)),
+            "{:?}",
+            (0..10).map(after).collect::<Vec<_>>()
+        );
         assert!(after(1) > after(0) / 2.0, "one day is little");
     }
 
     #[test]
     fn an_unknown_entity_surprises_less() {
         let lists = vec![vec![0; 60]; 20];
-        let (values, days, entities) =
-            table(&lists.iter().map(Vec::as_slice).collect::<Vec<_>>(), 1);
+        let (values, days, entities) = table(&lists.iter().map(Vec::as_slice).collect::<Vec<_>>(), 1);
         let (population, _) = Population::fit(&values, past(&days, &entities), 3.0);
         let old = History::of(&values, &days, &entities[0]);
         let surprise = |history: &History| history.surprises(&population, &one("x", None), &[0], 3.0)[0];
