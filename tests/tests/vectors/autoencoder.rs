@@ -1,8 +1,8 @@
 //! Vectors of whole autoencoders: preparation, forward, losses, gradients, optimisers, training loop, results.
 
+use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type};
-use arrow_array::RecordBatch;
 use dfp_core::{CancelToken, FitContext};
 use dfp_models::autoencoder::features::{Encoding, Feature, Features, Prepared};
 use dfp_models::autoencoder::fit::{self, Training};

@@ -8,6 +8,8 @@ mod distinct;
 mod loss;
 mod optimizer;
 mod team;
+#[cfg(test)]
+mod tests;
 
 pub mod activation;
 pub mod config;

@@ -208,10 +208,10 @@ fn reference(i: usize, count: usize) -> f64 {
 
 fn gauss_rank(quantiles: &[f64], x: f64) -> f64 {
     let (low, high) = (quantiles[0], quantiles[quantiles.len() - 1]);
-    // The lower end wins where both apply, as in the reference.
-    let rank = if x - END < low {
+    // The lower end wins where both apply, as in the reference. Beside huge numbers END is nothing: compare without too.
+    let rank = if x - END < low || x <= low {
         0.0
-    } else if x + END > high {
+    } else if x + END > high || x >= high {
         1.0
     } else {
         mean_rank(quantiles, x)

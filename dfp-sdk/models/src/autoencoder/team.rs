@@ -49,6 +49,9 @@ impl Drop for Member<'_> {
 
 /// Runs `work(member)` on `members` threads, this one included, and returns when all are done.
 pub(super) fn run(meeting: &Meeting, work: impl Fn(usize) + Sync) {
+    if meeting.members == 1 {
+        return work(0);
+    }
     std::thread::scope(|scope| {
         for member in 1..meeting.members {
             let work = &work;
