@@ -84,7 +84,8 @@ impl DetectorTrainer {
         };
         let (network, _) = self.network.fit_with_history(&pick(&learned)?, context)?;
         let checked = pick(&checked)?;
-        let errors = network.scores(&checked)?.mean_abs_z();
+        let errors = network.results(&checked, true)?;
+        let errors: Vec<f64> = float32(&errors, "mean_abs_z")?.iter().map(|z| f64::from(*z)).collect();
         let tail = Tail::fit(daily_maxima(&days_of(&checked)?, &errors));
         Ok(Detector { rarity, network, calibration: Calibration { tail, weight: self.network_weight } })
     }
