@@ -120,15 +120,15 @@ pub enum TrainUsers {
 pub struct TrainConfig {
     /// Which models to train.
     pub users: TrainUsers,
-    /// Rows of all entities the shared model learns from; more are sampled down to about this many.
-    pub generic_rows: usize,
+    /// Most rows the shared model learns from. Of more, whole entities are sampled. Bounds the memory of training.
+    pub generic_rows: u64,
     /// Threads; 0 means all cores.
     pub threads: usize,
 }
 
 impl Default for TrainConfig {
     fn default() -> Self {
-        Self { users: TrainUsers::All, generic_rows: 50_000, threads: 0 }
+        Self { users: TrainUsers::All, generic_rows: 250_000, threads: 0 }
     }
 }
 

@@ -26,6 +26,9 @@ pub const MODEL_MISMATCH: &str = "model-mismatch";
 /// Reason of rejects: the stored model or history is damaged.
 pub const NOT_SCORED: &str = "not-scored";
 
+/// How far back a model looks for rows that an event repeats, nanoseconds.
+const CONTEXT: i64 = 3_600_000_000_000;
+
 /// What an inference run did.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct InferReport {
@@ -159,17 +162,29 @@ impl Run<'_> {
                 let what = "neither a model of this entity nor a shared one is stored; run `dfp train` first";
                 Err(Error::new(ErrorKind::NotFound, what))
             },
-            |model| score(&self.derive_new(snapshot, entity, rows)?, model),
+            |model| self.score_rows(snapshot, model, entity, rows),
         );
         Ok(Scored { entity, rows, own_model, result: scored })
     }
 
-    /// The rows with their derived columns, which see the stored history.
-    fn derive_new(&self, snapshot: &Snapshot, entity: &str, rows: &RecordBatch) -> Result<RecordBatch> {
+    /// Scores the rows beside their history: derived columns see all of it, and so that a score does not depend on how
+    /// rows come in batches, the model sees the hour before the first new row.
+    fn score_rows(
+        &self,
+        snapshot: &Snapshot,
+        model: &NamedModel,
+        entity: &str,
+        rows: &RecordBatch,
+    ) -> Result<RecordBatch> {
         let history = snapshot.history(&self.profile.name, entity, ..)?;
         let (merged, is_new) = merge(history.as_ref(), rows)?;
         let derived = Deriver::new(&self.profile, &merged.schema())?.derive(&merged)?;
-        Ok(filter_record_batch(&derived, &is_new)?)
+        let times = times(&derived)?;
+        let first_new = is_new.values().iter().position(|new| new).unwrap_or(times.len());
+        let start = times.get(first_new).map_or(0, |&first| times.partition_point(|&t| t < first - CONTEXT));
+        let length = derived.num_rows() - start;
+        let scored = score(&derived.slice(start, length), model)?;
+        Ok(filter_record_batch(&scored, &is_new.slice(start, length))?)
     }
 
     fn feature_texts(&self) -> Vec<FeatureText> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::concat::concat_batches;
-use arrow_select::filter::filter_record_batch;
 use dfp_core::{Counts, Error, ErrorKind, FitContext, Host, Model, Reject, Result, Trainer, reason};
 use dfp_prep::derive::Deriver;
 use dfp_prep::{MaxHistory, split, window};
@@ -131,14 +130,10 @@ impl Run<'_> {
         }
         let entities = publication.entities(&self.profile.name)?;
         progress.begin("fitting shared model", Some(entities.len() as u64), "entities");
-        let rows: u64 = entities.iter().map(|entity| entity.statistics.rows).sum();
-        let keep = self.config.train.generic_rows as f64 / rows.max(1) as f64;
         let mut samples = Vec::new();
-        for entity in &entities {
+        for entity in sample(&entities, self.config.train.generic_rows) {
             self.cancel.check("training")?;
-            if let Some(derived) = self.training_rows(publication, entity)? {
-                samples.push(sample(&derived, keep)?);
-            }
+            samples.extend(self.training_rows(publication, entity)?);
             progress.advance(1);
         }
         let Some(first) = samples.first() else {
@@ -273,13 +268,63 @@ fn reject_unused(
     Ok(())
 }
 
-/// About the fraction `keep` of the rows, chosen by the hash of the record, so that the choice is the same in every run.
-fn sample(rows: &RecordBatch, keep: f64) -> Result<RecordBatch> {
-    if keep >= 1.0 {
-        return Ok(rows.clone());
+/// Entities that together have about `rows` rows, at least one: whole ones, since half an entity's days would look like
+/// another way of working. They are taken in an order that is random but the same in every run.
+fn sample(entities: &[EntityInfo], rows: u64) -> Vec<&EntityInfo> {
+    let mut shuffled: Vec<&EntityInfo> =
+        entities.iter().filter(|entity| entity.statistics.rows > 0).collect();
+    shuffled.sort_by_cached_key(|entity| (fnv(&entity.entity), &entity.entity));
+    let mut taken = 0;
+    let count = shuffled.iter().take_while(|entity| {
+        let fits = taken == 0 || taken + entity.statistics.rows <= rows;
+        taken += entity.statistics.rows;
+        fits
+    });
+    let count = count.count();
+    shuffled.truncate(count);
+    shuffled.sort_by_key(|entity| &entity.entity);
+    shuffled
+}
+
+/// FNV-1a, 64 bits: a fixed, plain hash.
+fn fnv(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entities(rows: &[u64]) -> Vec<EntityInfo> {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let mut publication = store.publication().unwrap();
+        for (index, &rows) in rows.iter().enumerate() {
+            let entity = format!("user{index}");
+            let times =
+                arrow_array::TimestampNanosecondArray::from_iter_values(0..rows as i64).with_timezone("UTC");
+            let batch = RecordBatch::try_from_iter([(
+                dfp_core::EVENT_TIME,
+                Arc::new(times) as arrow_array::ArrayRef,
+            )]);
+            let hashes = arrow_array::UInt64Array::from_iter_values(0..rows);
+            publication.append_history("s", &entity, &batch.unwrap(), &hashes).unwrap();
+        }
+        publication.entities("s").unwrap()
     }
-    let limit = (keep * u64::MAX as f64) as u64;
-    let hashes = window::row_hashes(rows)?;
-    let chosen: BooleanArray = hashes.values().iter().map(|&hash| Some(hash < limit)).collect();
-    Ok(filter_record_batch(rows, &chosen)?)
+
+    #[test]
+    fn a_sample_is_whole_entities_within_the_limit_and_never_empty() {
+        let all = entities(&[5, 3, 4, 2, 6]);
+        assert_eq!(sample(&all, 100).len(), 5);
+        for limit in 1..20 {
+            let chosen = sample(&all, limit);
+            let rows: u64 = chosen.iter().map(|entity| entity.statistics.rows).sum();
+            assert!(chosen.len() == 1 || rows <= limit, "{limit}: {rows}");
+            assert!(!chosen.is_empty());
+            assert_eq!(chosen, sample(&all, limit));
+        }
+    }
 }

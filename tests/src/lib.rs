@@ -1,1 +1,2 @@
-//! Being built.
+//! Whole-system tests live in `tests/`; this crate only builds the program they run.
+#![forbid(unsafe_code)]

@@ -11,24 +11,24 @@ use jiff::{SignedDuration, Timestamp};
 /// usage or configuration, 3 done with rejected records under --strict.
 #[derive(Debug, Parser)]
 #[command(name = "dfp", version)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// No progress on stderr.
     #[arg(long, short, global = true)]
-    pub quiet: bool,
+    pub(crate) quiet: bool,
     /// Results as JSON on stdout.
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// Another directory to look for plugins in, before the program's own; may be repeated.
     #[arg(long, global = true, value_name = "DIR")]
-    pub plugin_dir: Vec<PathBuf>,
+    pub(crate) plugin_dir: Vec<PathBuf>,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// What the program can do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Generate logs, train, detect, report: the tour in one command.
     Demo(DemoArgs),
     /// Write labelled synthetic logs in true wire formats.
@@ -49,76 +49,76 @@ pub enum Command {
 
 /// `dfp demo`
 #[derive(Debug, Args)]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// Where logs, store and findings go; made anew.
     #[arg(long, default_value = "dfp-demo")]
-    pub dir: PathBuf,
+    pub(crate) dir: PathBuf,
     /// Seed of the generated logs.
     #[arg(long, default_value_t = 1)]
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 /// Kinds of log that can be generated.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum LogKind {
+pub(crate) enum LogKind {
     /// Azure AD (Entra ID) sign-ins, diagnostic records, one file a day.
     AzureAd,
 }
 
 /// `dfp generate`
 #[derive(Debug, Args)]
-pub struct GenerateArgs {
+pub(crate) struct GenerateArgs {
     /// Kind of log.
-    pub kind: LogKind,
+    pub(crate) kind: LogKind,
     /// Number of users.
     #[arg(long, default_value_t = 120)]
-    pub users: usize,
+    pub(crate) users: usize,
     /// Number of days.
     #[arg(long, default_value_t = 75)]
-    pub days: u32,
+    pub(crate) days: u32,
     /// Seed; the same seed gives the same bytes.
     #[arg(long, default_value_t = 1)]
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Attacks fall into the last so many days.
     #[arg(long, default_value_t = 15)]
-    pub scenario_days: u32,
+    pub(crate) scenario_days: u32,
     /// Incidents of each of the seven scenarios.
     #[arg(long, default_value_t = 3)]
-    pub incidents: usize,
+    pub(crate) incidents: usize,
     /// Directory for the logs and labels.csv.
     #[arg(long)]
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
 }
 
 /// Which files and which users a run takes.
 #[derive(Debug, Args)]
-pub struct SelectionArgs {
+pub(crate) struct SelectionArgs {
     /// Pipeline file.
     #[arg(long, short, value_name = "FILE")]
-    pub config: PathBuf,
+    pub(crate) config: PathBuf,
     /// Inputs in place of the pipeline file's: files, directories, globs; may be repeated.
     #[arg(long = "input", short = 'f', value_name = "INPUT")]
-    pub inputs: Vec<String>,
+    pub(crate) inputs: Vec<String>,
     /// Leave this user out; may be repeated.
     #[arg(long, value_name = "USER", conflicts_with = "only_user")]
-    pub skip_user: Vec<String>,
+    pub(crate) skip_user: Vec<String>,
     /// Take only this user; may be repeated.
     #[arg(long, value_name = "USER")]
-    pub only_user: Vec<String>,
+    pub(crate) only_user: Vec<String>,
     /// Take files from this time on: a date, or date and time, with offset or UTC.
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    pub start_time: Option<Timestamp>,
+    pub(crate) start_time: Option<Timestamp>,
     /// Take files of this span: from --start-time on, or back from now. `60d`, `12h`, `90m`.
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
-    pub duration: Option<SignedDuration>,
+    pub(crate) duration: Option<SignedDuration>,
     /// Exit with 3 if any record was rejected.
     #[arg(long)]
-    pub strict: bool,
+    pub(crate) strict: bool,
 }
 
 /// Which models to train.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum TrainUsers {
+pub(crate) enum TrainUsers {
     /// One per user, and the shared one.
     All,
     /// Only the shared one.
@@ -129,65 +129,65 @@ pub enum TrainUsers {
 
 /// `dfp train`
 #[derive(Debug, Args)]
-pub struct TrainArgs {
+pub(crate) struct TrainArgs {
     /// What to take.
     #[command(flatten)]
-    pub selection: SelectionArgs,
+    pub(crate) selection: SelectionArgs,
     /// Which models to train, in place of the pipeline file's choice.
     #[arg(long, value_name = "WHICH")]
-    pub train_users: Option<TrainUsers>,
+    pub(crate) train_users: Option<TrainUsers>,
 }
 
 /// `dfp infer`
 #[derive(Debug, Args)]
-pub struct InferArgs {
+pub(crate) struct InferArgs {
     /// What to take.
     #[command(flatten)]
-    pub selection: SelectionArgs,
+    pub(crate) selection: SelectionArgs,
     /// Write the score of every record here, JSON lines.
     #[arg(long, value_name = "FILE")]
-    pub scores: Option<PathBuf>,
+    pub(crate) scores: Option<PathBuf>,
     /// Findings file, in place of the pipeline file's.
     #[arg(long, value_name = "FILE")]
-    pub findings: Option<PathBuf>,
+    pub(crate) findings: Option<PathBuf>,
     /// Records with a higher score become findings, in place of the pipeline file's threshold.
     #[arg(long, value_name = "SCORE")]
-    pub threshold: Option<f64>,
+    pub(crate) threshold: Option<f64>,
     /// Leave the store as it is: scored records do not join the history.
     #[arg(long)]
-    pub forget: bool,
+    pub(crate) forget: bool,
 }
 
 /// `dfp read`
 #[derive(Debug, Args)]
-pub struct ReadArgs {
+pub(crate) struct ReadArgs {
     /// Plugin id, or absolute path of a plugin library.
     #[arg(long)]
-    pub plugin: String,
+    pub(crate) plugin: String,
     /// Columns to decode, by dotted name; the plugin's own list if absent; may be repeated.
     #[arg(long, value_name = "NAME")]
-    pub column: Vec<String>,
+    pub(crate) column: Vec<String>,
     /// Only the counts, no records.
     #[arg(long)]
-    pub stats: bool,
+    pub(crate) stats: bool,
     /// Exit with 3 if any record was rejected.
     #[arg(long)]
-    pub strict: bool,
+    pub(crate) strict: bool,
     /// Files, directories and globs.
     #[arg(required = true, value_name = "INPUT")]
-    pub inputs: Vec<String>,
+    pub(crate) inputs: Vec<String>,
 }
 
 /// `dfp plugin`
 #[derive(Debug, Subcommand)]
-pub enum PluginCommand {
+pub(crate) enum PluginCommand {
     /// Plugins found, where, and what they hold; reads manifests, opens no library.
     List,
 }
 
 /// `dfp models`
 #[derive(Debug, Subcommand)]
-pub enum ModelsCommand {
+pub(crate) enum ModelsCommand {
     /// Stored models with their latest versions.
     List(StoreArgs),
     /// One model: its versions, what it learned from, its settings.
@@ -202,13 +202,13 @@ pub enum ModelsCommand {
 
 /// Which store to look into.
 #[derive(Debug, Args)]
-pub struct StoreArgs {
+pub(crate) struct StoreArgs {
     /// Pipeline file whose store to open.
     #[arg(long, short, value_name = "FILE", conflicts_with = "store")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// Directory of the store.
     #[arg(long, value_name = "DIR", default_value = ".dfp")]
-    pub store: PathBuf,
+    pub(crate) store: PathBuf,
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {

@@ -1,7 +1,7 @@
 //! What the program `dfp` is made of; the benches and whole-system tests use its parts.
 #![forbid(unsafe_code)]
 
-pub mod args;
+mod args;
 mod commands;
 pub mod evaluate;
 pub mod generate;
@@ -9,6 +9,7 @@ mod progress;
 
 use std::process::ExitCode;
 
+use clap::Parser;
 use dfp_sdk::core::{Error, ErrorKind, Result};
 
 use args::{Cli, Command};
@@ -16,11 +17,21 @@ use args::{Cli, Command};
 /// Exit status of a run that ended well but rejected records, under `--strict`.
 const REJECTED: u8 = 3;
 
+/// The program: does what its arguments say, prints what went wrong, and answers with the exit status.
+pub fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(code) => code,
+        // `dfp read ... | head` closes stdout early; that is no failure worth a message.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            exit_code(&error)
+        }
+    }
+}
+
 /// Does what the command line says.
-///
-/// # Errors
-/// Whatever went wrong, in words for whoever typed the command.
-pub fn run(cli: &Cli) -> Result<ExitCode> {
+fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Demo(args) => commands::demo::run(cli, args),
         Command::Generate(args) => commands::generate::run(cli, args),
@@ -33,7 +44,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
 }
 
 /// The exit status of a failure: 2 for wrong usage or configuration, 1 for all else.
-pub fn exit_code(error: &Error) -> ExitCode {
+fn exit_code(error: &Error) -> ExitCode {
     match error.kind() {
         ErrorKind::InvalidArgument | ErrorKind::InvalidConfig => ExitCode::from(2),
         _ => ExitCode::FAILURE,
@@ -41,7 +52,7 @@ pub fn exit_code(error: &Error) -> ExitCode {
 }
 
 /// Whether the failure is only that nobody reads stdout any more.
-pub fn is_broken_pipe(error: &Error) -> bool {
+fn is_broken_pipe(error: &Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = error.cause();
     while let Some(error) = cause {
         if error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
