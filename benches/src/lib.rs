@@ -1,4 +1,5 @@
 //! What the benchmarks share: records of imagined users, and the machine's multiply-add rate.
+#![forbid(unsafe_code)]
 
 use std::sync::Arc;
 use std::time::Instant;

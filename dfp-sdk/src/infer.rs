@@ -66,6 +66,10 @@ impl Run<'_> {
     pub fn infer(&self, sinks: &mut [&mut dyn Sink], progress: &mut dyn Progress) -> Result<InferReport> {
         let periods = self.periods()?;
         let store = Store::open_existing(&self.config.store.path)?;
+        if store.snapshot()?.models()?.is_empty() {
+            let what = format!("{} holds no model; run `dfp train` first", self.config.store.path.display());
+            return Err(Error::new(ErrorKind::NotFound, what));
+        }
         let threshold = self.config.infer.threshold.unwrap_or_else(|| self.config.model.default_threshold());
         let reader = FindingReader::new(threshold, self.feature_texts());
         let mut findings = FindingsSink::create(&self.config.infer.findings, reader)?;
