@@ -117,13 +117,20 @@ impl FindingReader {
         let clauses = reasons.iter().take(3).map(|reason| {
             let title =
                 self.features.iter().find(|f| f.name == reason.feature).map_or("", |f| f.title.as_str());
-            let (observed, expected) = (words(&reason.observed), words(&reason.expected));
-            if observed == expected {
-                format!("{title} {observed}, unusual beside the rest of the event")
-            } else if reason.observed.is_number() {
-                format!("{title} {observed}, usually about {expected}")
-            } else {
-                format!("{title} {observed}, usually {expected}")
+            let observed = words(&reason.observed);
+            match &reason.expected {
+                Value::Null if reason.observed.is_null() => {
+                    format!("no {title}, unusual beside the rest of the event")
+                }
+                Value::Null => format!("{title} {observed}, usually none"),
+                expected if *expected == reason.observed => {
+                    format!("{title} {observed}, unusual beside the rest of the event")
+                }
+                expected if reason.observed.is_null() => format!("no {title}, usually {}", words(expected)),
+                expected if expected.is_number() => {
+                    format!("{title} {observed}, usually about {}", words(expected))
+                }
+                expected => format!("{title} {observed}, usually {}", words(expected)),
             }
         });
         let clauses: Vec<String> = clauses.collect();
@@ -137,7 +144,6 @@ impl FindingReader {
 /// A value as a person would write it.
 fn words(value: &Value) -> String {
     match value {
-        Value::Null => "missing".to_owned(),
         Value::String(text) => format!("\"{text}\""),
         Value::Number(number) => match number.as_f64() {
             Some(x) if x.fract() != 0.0 => format!("{x:.1}"),
@@ -382,5 +388,79 @@ impl Sink for ScoresSink {
 
     fn close(&mut self) -> Result<()> {
         self.file.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Float32Array, Float64Array, Int64Array, TimestampNanosecondArray};
+
+    use super::*;
+
+    fn scored(scores: &[f64]) -> RecordBatch {
+        let rows = scores.len();
+        let text = |value: &str| Arc::new(StringArray::from(vec![value; rows])) as ArrayRef;
+        let times = TimestampNanosecondArray::from(vec![0; rows]).with_timezone("UTC");
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            (RECORD_ID, text("r1")),
+            (ORIGIN, text("a.json:1:1")),
+            (EVENT_TIME, Arc::new(times)),
+            (ENTITY, text("ann")),
+            (MODEL, text("azure-ad/ann:3")),
+            ("browser", text("Firefox")),
+            ("events", Arc::new(Int64Array::from(vec![57; rows]))),
+            ("city", Arc::new(StringArray::from(vec![None::<&str>; rows]))),
+            (SCORE, Arc::new(Float64Array::from(scores.to_vec()))),
+            ("browser_pred", text("Edge")),
+            ("browser_z_loss", Arc::new(Float32Array::from(vec![-4.0; rows]))),
+            ("events_pred", Arc::new(Float64Array::from(vec![2.5; rows]))),
+            ("events_z_loss", Arc::new(Float32Array::from(vec![9.0; rows]))),
+            ("city_pred", text("Oslo")),
+            ("city_z_loss", Arc::new(Float32Array::from(vec![1.0; rows]))),
+        ];
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true))).unwrap()
+    }
+
+    fn reader(threshold: f64) -> FindingReader {
+        let features = [("browser", "browser"), ("events", "sign-ins in the hour"), ("city", "city")];
+        let text =
+            |(name, title): (&str, &str)| FeatureText { name: name.to_owned(), title: title.to_owned() };
+        FindingReader::new(threshold, features.map(text).to_vec())
+    }
+
+    #[test]
+    fn findings_are_strictly_above_the_threshold_and_say_why_in_words() {
+        let findings = reader(2.0).read(&scored(&[1.0, 2.0, 2.1, f64::NAN])).unwrap();
+        assert_eq!(findings.len(), 1);
+        let finding = &findings[0];
+        assert_eq!((finding.user.as_str(), finding.model.as_str()), ("ann", "azure-ad/ann:3"));
+        assert_eq!(finding.time, "1970-01-01T00:00:00Z");
+        let order: Vec<&str> = finding.features.iter().map(|reason| reason.feature.as_str()).collect();
+        assert_eq!(order, ["events", "browser", "city"]);
+        assert_eq!(
+            finding.summary,
+            "ann: sign-ins in the hour 57, usually about 2.5; browser \"Firefox\", usually \"Edge\"; no city, usually \"Oslo\""
+        );
+    }
+
+    #[test]
+    fn files_appear_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new/findings.jsonl");
+        let mut sink = FindingsSink::create(&path, reader(0.5)).unwrap();
+        sink.write(&scored(&[1.0])).unwrap();
+        sink.flush().unwrap();
+        assert!(!path.exists());
+        sink.close().unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 1);
+        assert_eq!(sink.findings(), 1);
+    }
+
+    #[test]
+    fn a_batch_without_the_standard_columns_is_refused() {
+        let empty = RecordBatch::new_empty(Arc::new(arrow_schema::Schema::empty()));
+        assert_eq!(reader(1.0).read(&empty).unwrap_err().kind(), ErrorKind::SchemaMismatch);
     }
 }
