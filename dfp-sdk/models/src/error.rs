@@ -71,10 +71,9 @@ impl Error {
     /// The number that plugins and C see.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Config { .. } => ErrorKind::InvalidConfig,
+            Self::Config { .. } | Self::Diverged { .. } => ErrorKind::InvalidConfig,
             Self::MissingColumn { .. } | Self::ColumnType { .. } => ErrorKind::SchemaMismatch,
             Self::NothingToLearn(_) | Self::Damaged(_) => ErrorKind::BadData,
-            Self::Diverged { .. } => ErrorKind::InvalidConfig,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::TooNew { .. } => ErrorKind::Unsupported,
             Self::Save(_) => ErrorKind::Internal,

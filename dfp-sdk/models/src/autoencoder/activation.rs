@@ -44,9 +44,13 @@ impl Activation {
     pub fn apply(self, values: &mut [f32]) {
         // The most common case by itself: a loop over one `max` runs several lanes at once.
         if self == Self::Relu {
-            values.iter_mut().for_each(|x| *x = x.max(0.0));
+            for x in values {
+                *x = x.max(0.0);
+            }
         } else {
-            values.iter_mut().for_each(|x| *x = self.value_and_slope(*x).0);
+            for x in values {
+                *x = self.value_and_slope(*x).0;
+            }
         }
     }
 
@@ -100,6 +104,7 @@ impl Activation {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // Equal means equal here.
 mod tests {
     use super::*;
 

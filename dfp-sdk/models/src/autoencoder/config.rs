@@ -327,7 +327,8 @@ mod tests {
 
     #[test]
     fn values_that_cannot_work_are_named() {
-        let cases: &[(&str, fn(&mut Config))] = &[
+        type Spoil = fn(&mut Config);
+        let cases: &[(&str, Spoil)] = &[
             ("encoder_layers", |c| c.encoder_layers = vec![0]),
             ("encoder_activations", |c| c.encoder_activations = Some(vec![Activation::Relu])),
             ("dropout", |c| c.dropout = 1.0),

@@ -48,6 +48,7 @@ impl Distinct {
 
 impl Prepared {
     /// The rows with these numbers.
+    #[must_use]
     pub fn select(&self, rows: &[u32]) -> Self {
         Self {
             rows: rows.len(),

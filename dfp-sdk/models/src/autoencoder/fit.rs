@@ -254,7 +254,7 @@ impl<'a> Training<'a> {
         let scale = 1.0 / (batch.len() * self.shape.features()) as f32;
         let (output, delta) = tile.output_and_delta();
         let row_losses = rows_of_mut(row_losses, 0..rows.len());
-        losses(&self.shape, output, targets, row_losses, Some((delta, scale)), scratch);
+        losses(&self.shape, &output, targets, row_losses, Some((delta, scale)), scratch);
         tile.backward(&self.shape, &self.blocks[..]);
     }
 
@@ -407,7 +407,7 @@ fn evaluate(
         slot.tile.forward(shape, weights, None);
         let targets = Targets { data: targets, order: None, first: start };
         let out = rows_of_mut(row_losses, rows);
-        losses(shape, slot.tile.output(), targets, out, None, &mut slot.scratch);
+        losses(shape, &slot.tile.output(), targets, out, None, &mut slot.scratch);
     }
 }
 
@@ -435,7 +435,7 @@ fn block_means(
 
 /// When to stop early: the reference's rule, with patience of 0 or less as off unless taken literally.
 struct Patience {
-    patience: i64,
+    limit: i64,
     on: bool,
     previous: f64,
     rises: i64,
@@ -445,7 +445,7 @@ impl Patience {
     fn new(config: &Config) -> Self {
         let patience = config.patience;
         let on = patience > 0 || (patience < 0 && config.literal_patience);
-        Self { patience, on, previous: f64::INFINITY, rises: 0 }
+        Self { limit: patience, on, previous: f64::INFINITY, rises: 0 }
     }
 
     /// Takes an epoch's loss; whether training should stop now.
@@ -453,7 +453,7 @@ impl Patience {
         let rose = loss > self.previous;
         self.previous = loss;
         self.rises = if rose { self.rises + 1 } else { 0 };
-        self.on && rose && self.rises >= self.patience
+        self.on && rose && self.rises >= self.limit
     }
 }
 

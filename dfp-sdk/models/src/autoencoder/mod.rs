@@ -9,6 +9,7 @@ mod loss;
 mod optimizer;
 mod team;
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // Equal means equal there.
 mod tests;
 
 pub mod activation;

@@ -21,9 +21,9 @@ use super::scaler::normal_quantile;
 use crate::{Error, Result};
 
 /// Rows a tile holds: enough for a matrix product to run at speed, few enough to stay in cache and to share out.
-pub const TILE: usize = 64;
+pub const TILE: usize = 128;
 /// Outputs of a linear layer that one block holds.
-pub const SLICE: usize = 128;
+pub const SLICE: usize = 256;
 
 /// Sizes of a network.
 #[derive(Debug, Clone, PartialEq)]
@@ -185,12 +185,8 @@ impl Network {
             let tensor = number;
             number += 1;
             // A bias has the bounds of the weight before it.
-            let weight = if name.ends_with(".bias") {
-                &tensors[tensor as usize - 1]
-            } else {
-                &tensors[tensor as usize]
-            };
-            let bound = 1.0 / (weight.1[1] as f64).sqrt();
+            let weight = tensors[tensor as usize - usize::from(name.contains("bias"))].1;
+            let bound = 1.0 / (weight[1] as f64).sqrt();
             let value = |i: usize| {
                 let share = unit(philox(seed, [i as u32, INITIAL, tensor, 0])[0]);
                 let x = if name.starts_with("embedding") {
@@ -439,7 +435,13 @@ impl Tile {
                 weights.read(index, |block| {
                     let Place::Linear { outputs, .. } = &block.place else { return };
                     let weight = rows_of(&block.weight, skipped..block.weight.nrows());
-                    general_mat_mul(1.0, &columns_of(delta, outputs.clone()), &weight.t(), keep, &mut target);
+                    general_mat_mul(
+                        1.0,
+                        &columns_of(&delta, outputs.clone()),
+                        &weight.t(),
+                        keep,
+                        &mut target,
+                    );
                 });
             }
             if l > 0 {
@@ -493,14 +495,17 @@ pub(super) fn add_gradient(
             }
             let columns = shape.embedding(*c);
             let columns = columns.start - shape.values()..columns.end - shape.values();
-            let delta = columns_of(rows_of(&tile.deltas[0], 0..tile.rows), columns);
-            for (delta, code) in delta.rows().into_iter().zip(&tile.codes[*c]) {
-                let mut sum = weight.row_mut(*code as usize);
-                sum.iter_mut().zip(delta).for_each(|(sum, d)| *sum += d);
+            let (width, all) = (columns.len(), tile.deltas[0].ncols());
+            let sums = weight.as_slice_mut().expect("made in standard layout");
+            let deltas = tile.deltas[0].as_slice().expect("made in standard layout").chunks_exact(all);
+            for (delta, code) in deltas.zip(&tile.codes[*c]).take(tile.rows) {
+                let sum = &mut sums[*code as usize * width..][..width];
+                sum.iter_mut().zip(&delta[columns.clone()]).for_each(|(sum, d)| *sum += d);
             }
         }
         Place::Linear { layer, outputs } => {
-            let delta = columns_of(rows_of(&tile.deltas[layer + 1], 0..tile.rows), outputs.clone());
+            let delta = rows_of(&tile.deltas[layer + 1], 0..tile.rows);
+            let delta = columns_of(&delta, outputs.clone());
             let keep = if first { 0.0 } else { 1.0 };
             general_mat_mul(1.0, &tile.activation(*layer).t(), &delta, keep, weight);
             for row in delta.rows() {
@@ -522,6 +527,6 @@ pub(super) fn rows_of_mut(matrix: &mut Array2<f32>, rows: Range<usize>) -> Array
 }
 
 /// Some columns of rows.
-fn columns_of(rows: ArrayView2<'_, f32>, columns: Range<usize>) -> ArrayView2<'_, f32> {
-    rows.slice_axis_move(Axis(1), columns.into())
+fn columns_of<'a>(rows: &'a ArrayView2<'_, f32>, columns: Range<usize>) -> ArrayView2<'a, f32> {
+    rows.slice_axis(Axis(1), columns.into())
 }

@@ -63,7 +63,7 @@ pub fn losses_of(network: &Network, rows: &Prepared) -> (Array2<f32>, Array2<f32
         tile.gather(shape, &network.blocks[..], rows, range.clone());
         tile.forward(shape, &network.blocks[..], None);
         let targets = Targets { data: rows, order: None, first: start };
-        losses(shape, tile.output(), targets, rows_of_mut(&mut all, range.clone()), None, &mut scratch);
+        losses(shape, &tile.output(), targets, rows_of_mut(&mut all, range.clone()), None, &mut scratch);
         for (output, mut row) in
             tile.output().rows().into_iter().zip(rows_of_mut(&mut predicted, range).rows_mut())
         {

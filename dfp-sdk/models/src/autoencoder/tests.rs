@@ -268,10 +268,10 @@ fn a_cancelled_fit_stops() {
 /// The matrix kernel allocates its packing buffer on every call and frees it; nothing else may.
 #[test]
 fn an_epoch_allocates_nothing_of_its_own() {
-    for config in
-        [small(), Config { dropout: 0.2, shuffle_rows: false, optimizer: Optimizer::SGD, ..small() }]
-    {
-        let data = rows(200);
+    let small = Config { batch_size: 2 * TILE, ..small() };
+    let other = Config { dropout: 0.2, shuffle_rows: false, optimizer: Optimizer::SGD, ..small.clone() };
+    for config in [small, other] {
+        let data = rows(4 * TILE);
         let names = NAMES.map(str::to_owned);
         let features = Features::fit(&data, &names, &config).unwrap();
         let prepared = features.prepare(&data).unwrap();
@@ -283,7 +283,7 @@ fn an_epoch_allocates_nothing_of_its_own() {
         let counted = allocation_counter::measure(|| {
             training.epoch(1, 0.001, &cancel).unwrap();
         });
-        // 200 rows are 4 tiles; each goes forward, back, and into the gradient once a layer.
+        // Each tile goes forward, back, and into the gradient once a layer.
         assert_eq!(counted.count_total, (4 * 3 * linear_layers) as u64);
         assert_eq!(counted.count_current, 0);
     }
