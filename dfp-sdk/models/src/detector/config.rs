@@ -1,5 +1,7 @@
 //! The `[model]` section of a pipeline file.
 
+use std::ops::RangeInclusive;
+
 use dfp_core::Trainer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -13,6 +15,8 @@ use crate::{Error, Result, rarity};
 const DEFAULT_THRESHOLD: f64 = 2.3;
 /// What a unit of the autoencoder's surprise adds to the score.
 const NETWORK_WEIGHT: f64 = 0.1;
+/// What that can be.
+pub(super) const WEIGHTS: RangeInclusive<f64> = 0.0..=10.0;
 /// The reference's filter: mean absolute z-score.
 const MORPHEUS_THRESHOLD: f64 = 2.0;
 
@@ -87,7 +91,7 @@ impl Config {
     /// [`Error::Config`] if it cannot work.
     pub fn network_weight(&self) -> Result<f64> {
         let weight = self.network_weight.unwrap_or(NETWORK_WEIGHT);
-        if !(0.0..=10.0).contains(&weight) {
+        if !WEIGHTS.contains(&weight) {
             let (field, value) = ("model.network_weight", weight.to_string());
             return Err(Error::Config { field, value, accepted: "0 to 10" });
         }

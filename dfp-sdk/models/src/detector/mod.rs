@@ -5,6 +5,8 @@
 //! out of its training. What was tried, with figures, is in `docs/detection.md`.
 
 mod config;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -165,7 +167,10 @@ impl Detector {
             serde_json::from_slice(parts[2]).map_err(|e| Error::Damaged(e.to_string()))?;
         let (rarity, network) = (Rarity::load(parts[0])?, Autoencoder::load(parts[1])?);
         let known = |name: &str| network.features().iter().any(|feature| feature.name == name);
-        if !calibration.tail.is_valid() || !calibration.weight.is_finite() || !rarity.features().all(known) {
+        if !calibration.tail.is_valid()
+            || !config::WEIGHTS.contains(&calibration.weight)
+            || !rarity.features().all(known)
+        {
             return Err(Error::Damaged("the parts of the detector do not fit each other".to_owned()));
         }
         Ok(Self { rarity, network, calibration })

@@ -91,8 +91,8 @@ impl Combination {
             let score = nats / std::f64::consts::LN_10;
             scores.push(score);
             for (part, strength) in self.parts.iter().zip(self.strengths(surprises, row)) {
-                if strength > 0.0 {
-                    let of_group = sum_of(surprises, &part.features, row);
+                let of_group = sum_of(surprises, &part.features, row);
+                if strength > 0.0 && of_group > 0.0 {
                     for &feature in &part.features {
                         shares[feature][row] = score * strength / sum * surprises[feature][row] / of_group;
                     }
@@ -107,7 +107,7 @@ impl Combination {
             && self.largest.is_valid()
             && self.parts.iter().all(|part| {
                 part.tail.is_valid()
-                    && part.weight.is_finite()
+                    && (0.0..=100.0).contains(&part.weight)
                     && part.features.iter().all(|feature| *feature < features)
             })
     }

@@ -97,7 +97,7 @@ impl History {
 
     /// The usual largest number of a day.
     pub(super) fn usual(&self) -> Option<f64> {
-        (self.days.0 > 0.0).then(|| self.days.mean().exp_m1())
+        (self.days.0 > 0.0).then(|| self.days.mean().exp_m1().min(f64::MAX))
     }
 
     /// Surprises of new rows.

@@ -14,6 +14,8 @@ mod hours;
 mod persist;
 mod table;
 mod tail;
+#[cfg(test)]
+pub(crate) mod tests;
 mod values;
 
 use std::sync::Arc;

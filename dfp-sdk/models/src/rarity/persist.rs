@@ -10,11 +10,11 @@ use crate::envelope::Envelope;
 use crate::{Error, Result};
 
 /// What this model is called in its metadata.
-const KIND: &str = "rarity";
+pub(super) const KIND: &str = "rarity";
 /// Newest format this version writes and reads.
-const FORMAT: u64 = 1;
+pub(super) const FORMAT: u64 = 1;
 /// Name of the only tensor.
-const STATE: &str = "state";
+pub(super) const STATE: &str = "state";
 /// Longest name of a type: a guard against names that nest without end.
 const LONGEST_TYPE: usize = 40;
 
@@ -65,7 +65,7 @@ impl Rarity {
             features.iter().zip(&background.features).all(|(f, population)| population.is_valid(f.kind))
                 && features.iter().zip(&entity).all(|(f, history)| history.is_valid(f.kind))
                 && background.combination.is_valid(features.len());
-        if !complete || !valid {
+        if features.is_empty() || !complete || !valid {
             return Err(damaged("what was learned does not fit the features"));
         }
         Ok(Self { config, features, background: Arc::new(background), entity })

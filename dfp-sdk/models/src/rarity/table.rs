@@ -90,7 +90,7 @@ pub(crate) struct Values {
 #[derive(Debug)]
 pub(crate) enum Column {
     Values(Values),
-    /// ln(1 + number); what is missing, negative or no number is 0.
+    /// ln(1 + number); what is missing, negative, infinite or no number is 0.
     Counts(Vec<f64>),
     /// The table's own hours.
     Hours,
@@ -187,7 +187,8 @@ fn column(batch: &RecordBatch, feature: &Feature, config: &Config) -> Result<Col
         Kind::Hour => Ok(Column::Hours),
         Kind::Count => {
             let counts = numbers(array).ok_or_else(|| unusable(name, array.data_type(), "a number"))?;
-            Ok(Column::Counts(counts.into_iter().map(|n| if n > 0.0 { n.ln_1p() } else { 0.0 }).collect()))
+            let count = |n: f64| if n > 0.0 && n.is_finite() { n.ln_1p() } else { 0.0 };
+            Ok(Column::Counts(counts.into_iter().map(count).collect()))
         }
         Kind::Value => {
             let mut values =

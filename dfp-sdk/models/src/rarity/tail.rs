@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 const STEP: f64 = 0.1;
 /// From here on, the tail is exponential: the rarest 2 % of the sample.
 const EXPONENTIAL_FROM: f64 = 3.9;
+/// Largest surprise: finite, whatever is asked of whatever was loaded.
+const MOST: f64 = 1e12;
 
 /// The tail of a sample: maps a number to -ln of the share of the sample that is at least as large.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,9 +46,9 @@ impl Tail {
 
     /// -ln of the share of normal days that hold a number as large as this.
     pub(crate) fn surprise(&self, value: f64) -> f64 {
-        let Some(last) = self.knots.last() else { return value.max(0.0) };
+        let Some(last) = self.knots.last() else { return value.clamp(0.0, MOST) };
         if value > *last {
-            return (self.knots.len() - 1) as f64 * STEP + (value - last) / self.scale;
+            return ((self.knots.len() - 1) as f64 * STEP + (value - last) / self.scale).min(MOST);
         }
         // The last knot at or below the value, so that a value that most days hold is no surprise.
         let above = self.knots.partition_point(|knot| *knot < value);
