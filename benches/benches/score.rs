@@ -21,7 +21,7 @@ fn scoring(criterion: &mut Criterion) {
         for (kind, distinct) in [("all different", ROWS), ("a tenth different", ROWS / 10)] {
             let rows = sign_ins(ROWS, distinct, ONE_USER, 2);
             group.bench_function(format!("{name}/{kind}"), |b| {
-                b.iter(|| model.score(&rows).expect("it scores"))
+                b.iter(|| model.score(&rows).expect("it scores"));
             });
         }
         let rows = model.encoder().prepare(&sign_ins(ROWS, ROWS, ONE_USER, 2)).expect("they can be prepared");

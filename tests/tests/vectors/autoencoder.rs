@@ -37,7 +37,7 @@ impl<'a> Case<'a> {
         let batch = rows(table(&vector["train_table"]));
         let names: Vec<String> = list(&vector["train_table"]["columns"]).iter().map(text).collect();
         let features = Features::fit(&batch, &names, &config).expect("the features can be learned");
-        let features = in_vector_order(features, &batch, &vector["features"]["categorical"]);
+        let features = in_vector_order(&features, &batch, &vector["features"]["categorical"]);
         let shape = Shape::new(features.list(), &config);
         let network = network(&features, shape, &vector["initial_weights"]);
         let train = features.prepare(&batch).expect("the rows can be prepared");
@@ -225,7 +225,7 @@ impl<'a> Case<'a> {
 
 /// The features with their categories in the vector's order. It must be the same but for categories of equal count: the
 /// reference's sort is not stable, ours puts the one that appears first before.
-fn in_vector_order(features: Features, batch: &RecordBatch, expected: &Value) -> Features {
+fn in_vector_order(features: &Features, batch: &RecordBatch, expected: &Value) -> Features {
     let mut features = features.list().to_vec();
     for feature in &mut features {
         let Encoding::Categorical { categories } = &mut feature.encoding else { continue };
@@ -256,7 +256,7 @@ fn same_loss(found: f64, expected: f64, saturated: bool) -> bool {
 /// Whether the reference's clamped logarithm jumped to 100 (its probability is exactly 0 or 1) where ours, from the
 /// logit, is still on the way (quirk Q26).
 fn has_jumped(found: f64, expected: f64) -> bool {
-    expected == 100.0 && (16.0..100.0).contains(&found)
+    expected >= 100.0 && (16.0..100.0).contains(&found)
 }
 
 fn float(batch: &RecordBatch, column: &str, row: usize) -> f64 {
@@ -304,7 +304,9 @@ fn config(value: &Value) -> Config {
     for layers in ["encoder_layers", "decoder_layers"] {
         settings.entry(layers).or_insert(json!([]));
     }
-    for (name, value) in [("shuffle_rows", json!(false)), ("literal_patience", json!(true))] {
+    for (name, value) in
+        [("shuffle_rows", json!(false)), ("literal_patience", json!(true)), ("max_steps", json!(0))]
+    {
         settings.insert(name.into(), value);
     }
     settings.entry("learning_rate_decay").or_insert(json!(1.0));

@@ -48,6 +48,9 @@ pub struct Config {
     pub epochs: usize,
     /// Rows an optimiser step learns from.
     pub batch_size: usize,
+    /// Most optimiser steps of an epoch, 0 for any number: batches grow beyond `batch_size` to keep to it. Large batches
+    /// are also what several threads share one fit by.
+    pub max_steps: usize,
     /// Rows of a block whose mean loss counts once in the validation loss.
     pub eval_batch_size: usize,
     /// Whether every epoch deals all rows into new batches; if not, batches are always the same rows, in random order.
@@ -152,6 +155,7 @@ impl Default for Config {
             learning_rate_decay: 0.98,
             epochs: 60,
             batch_size: 64,
+            max_steps: 200,
             eval_batch_size: 1024,
             shuffle_rows: true,
             min_cats: 1,
@@ -179,6 +183,7 @@ impl Config {
             learning_rate_decay: 0.99,
             epochs: 30,
             batch_size: 512,
+            max_steps: 0,
             shuffle_rows: false,
             max_cats: MAX_CATS,
             patience: -1,
@@ -239,6 +244,12 @@ impl Config {
             "true only with a validation_size above 0",
         )?;
         self.optimizer.validate()
+    }
+
+    /// Rows of a batch when there are `rows` in all.
+    pub(super) fn batch_rows(&self, rows: usize) -> usize {
+        let enough = if self.max_steps > 0 { rows.div_ceil(self.max_steps) } else { 0 };
+        self.batch_size.max(enough).min(rows)
     }
 
     fn encoder_depth(&self) -> usize {
@@ -323,6 +334,13 @@ mod tests {
         assert!(
             serde_json::from_str::<Config>(r#"{"optimizer": {"name": "adam", "momentum": 0.9}}"#).is_err()
         );
+    }
+
+    #[test]
+    fn batches_grow_with_the_rows() {
+        let config = Config { batch_size: 10, max_steps: 4, ..Config::default() };
+        assert_eq!([7, 40, 41, 400].map(|rows| config.batch_rows(rows)), [7, 10, 11, 100]);
+        assert_eq!(Config { max_steps: 0, ..config }.batch_rows(400), 10);
     }
 
     #[test]

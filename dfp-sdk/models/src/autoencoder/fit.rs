@@ -128,7 +128,7 @@ impl<'a> Training<'a> {
             return Err(Error::NothingToLearn("there are no rows"));
         }
         let shape = network.shape().clone();
-        let batch_size = config.batch_size.min(clean.rows);
+        let batch_size = config.batch_rows(clean.rows);
         let slots = (0..batch_size).step_by(TILE).map(|start| TILE.min(batch_size - start));
         let slots: Vec<_> = slots.map(|rows| RwLock::new(Slot::new(&shape, rows, true))).collect();
         let learning = |block: Block| {
@@ -148,7 +148,8 @@ impl<'a> Training<'a> {
             batches: (0..clean.rows.div_ceil(batch_size) as u32).collect(),
             batch_size,
             blocks: network.blocks.into_iter().map(learning).collect(),
-            threads: threads.clamp(1, slots.len().max(shape.layers.len() + 1)),
+            // A batch of one tile leaves the others waiting more than working.
+            threads: threads.clamp(1, slots.len()),
             slots,
             steps: 0,
             loss_sums: RwLock::new(vec![0.0; shape.features()]),
