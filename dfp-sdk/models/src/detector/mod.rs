@@ -6,6 +6,7 @@
 
 mod config;
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // Equal means equal there.
 mod tests;
 
 use std::sync::Arc;

@@ -56,7 +56,7 @@ fn columns_of_results_are_as_agreed() {
     let scored = model.score(&batch(&[USUAL])).unwrap();
     let usual = |name: &str| scored[name].as_string::<i32>().value(0).to_owned();
     assert_eq!((usual("app_pred"), usual("city_pred")), ("mail".to_owned(), "city 3".to_owned()));
-    assert_eq!(scored["events_1h_pred"].as_primitive_opt::<Float64Type>().map(|c| c.len()), Some(1));
+    assert!(scored["events_1h_pred"].as_primitive::<Float64Type>().value(0) > 1.0);
 }
 
 #[test]

@@ -181,6 +181,7 @@ pub(super) fn damp_repeats(
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // Equal means equal here.
 mod tests {
     use super::*;
 

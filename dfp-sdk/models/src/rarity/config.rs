@@ -89,29 +89,29 @@ impl Config {
     pub fn validate(&self) -> Result<()> {
         let weights = self.groups.iter().map(|group| group.weight);
         for weight in weights {
-            check((0.0..=100.0).contains(&weight), "rarity.groups.weight", weight, "0 to 100")?;
+            check((0.0..=100.0).contains(&weight), "rarity.groups.weight", &weight, "0 to 100")?;
         }
         let mut seen = std::collections::HashSet::new();
         for name in self.groups.iter().flat_map(|group| &group.features) {
-            check(seen.insert(name), "rarity.groups.features", name, "each feature in one group")?;
+            check(seen.insert(name), "rarity.groups.features", &name, "each feature in one group")?;
         }
         check(
             (0.0..=1e6).contains(&self.trust_days),
             "rarity.trust_days",
-            self.trust_days,
+            &self.trust_days,
             "0 to a million",
         )?;
+        check((1..=3650).contains(&self.stale_days), "rarity.stale_days", &self.stale_days, "1 to 3650")?;
         check(
-            (1..=3650).contains(&self.stale_days),
-            "rarity.stale_days",
-            f64::from(self.stale_days),
-            "1 to 3650",
-        )?;
-        check((0.0..=1.0).contains(&self.repeat_factor), "rarity.repeat_factor", self.repeat_factor, "0 to 1")
+            (0.0..=1.0).contains(&self.repeat_factor),
+            "rarity.repeat_factor",
+            &self.repeat_factor,
+            "0 to 1",
+        )
     }
 }
 
-fn check(fine: bool, field: &'static str, value: impl ToString, accepted: &'static str) -> Result<()> {
+fn check(fine: bool, field: &'static str, value: &impl ToString, accepted: &'static str) -> Result<()> {
     if fine { Ok(()) } else { Err(Error::Config { field, value: value.to_string(), accepted }) }
 }
 

@@ -113,7 +113,7 @@ impl History {
 
 /// The largest numbers of one day.
 struct Day {
-    day: i64,
+    date: i64,
     max: f64,
     hours: [Option<f64>; HOURS],
     /// The day's rows, as a range of the entity's.
@@ -123,8 +123,8 @@ struct Day {
 fn each_day(counts: &[f64], days: &[i64], hours: &[u8], rows: &[usize]) -> Vec<Day> {
     let mut all: Vec<Day> = Vec::new();
     for (at, &row) in rows.iter().enumerate() {
-        if all.last().is_none_or(|day| day.day != days[row]) {
-            all.push(Day { day: days[row], max: 0.0, hours: [None; HOURS], rows: at..at });
+        if all.last().is_none_or(|day| day.date != days[row]) {
+            all.push(Day { date: days[row], max: 0.0, hours: [None; HOURS], rows: at..at });
         }
         let day = all.last_mut().expect("just made");
         let hour = &mut day.hours[hours[row] as usize % HOURS];
@@ -155,7 +155,7 @@ impl Population {
                         *largest = largest.max(distance);
                     }
                 }
-                if day.day >= past.first_day + past.warm_up {
+                if day.date >= past.first_day + past.warm_up {
                     day_sample.push(largest[0]);
                     hour_sample.push(largest[1]);
                 }

@@ -15,6 +15,7 @@ mod persist;
 mod table;
 mod tail;
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // Equal means equal there.
 pub(crate) mod tests;
 mod values;
 
@@ -120,7 +121,7 @@ enum Population {
 #[serde(rename_all = "snake_case")]
 enum History {
     Value(values::History),
-    Count(counts::History),
+    Count(Box<counts::History>),
     Hour(hours::History),
 }
 
@@ -157,7 +158,7 @@ impl History {
         match column {
             Column::Values(values) => Self::Value(values::History::of(values, &table.days, rows)),
             Column::Counts(counts) => {
-                Self::Count(counts::History::of(counts, &table.days, &table.hours, rows))
+                Self::Count(Box::new(counts::History::of(counts, &table.days, &table.hours, rows)))
             }
             Column::Hours => Self::Hour(hours::History::of(&table.days, &table.hours, rows)),
         }
@@ -167,7 +168,7 @@ impl History {
     fn none(kind: Kind) -> Self {
         match kind {
             Kind::Value => Self::Value(values::History::default()),
-            Kind::Count => Self::Count(counts::History::default()),
+            Kind::Count => Self::Count(Box::default()),
             Kind::Hour => Self::Hour(hours::History::default()),
         }
     }

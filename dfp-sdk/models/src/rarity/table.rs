@@ -1,6 +1,6 @@
 //! A batch as the rarity model sees it: days, hours, value codes and counts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -22,6 +22,8 @@ const DAY: i64 = 24 * HOUR;
 
 /// A map whose iteration order nobody relies on and whose hashes are the same in every run.
 pub(crate) type Map<K, V> = HashMap<K, V, FixedState>;
+/// A set of that sort.
+pub(crate) type Set<K> = HashSet<K, FixedState>;
 
 /// What a feature is to this model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::table::{Map, Values};
+use super::table::{Map, Set, Values};
 
 /// Smallest probability told apart from 0.
 const FLOOR: f64 = 1e-9;
@@ -76,9 +76,10 @@ struct Walk {
 
 #[derive(Default, Clone, Copy)]
 struct Counts {
-    active_days: u32,
-    settled_days: u32,
-    new_days: u32,
+    /// Active days, of those the settled ones, of those the ones with a new value: as in [`History`].
+    active: u32,
+    settled: u32,
+    new: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -96,14 +97,14 @@ impl Walk {
         }
         self.today = Some(day);
         self.new_today = false;
-        self.history.active_days += 1;
-        self.history.settled_days += u32::from(self.history.active_days > SETTLED);
+        self.history.active += 1;
+        self.history.settled += u32::from(self.history.active > SETTLED);
         true
     }
 
     /// Active days before today.
     fn earlier_days(&self) -> u32 {
-        self.history.active_days - 1
+        self.history.active - 1
     }
 
     /// Days before today with the value.
@@ -123,7 +124,7 @@ impl Walk {
         }
         let first_today = new && !self.new_today;
         self.new_today |= new;
-        self.history.new_days += u32::from(first_today && self.history.active_days > SETTLED);
+        self.history.new += u32::from(first_today && self.history.active > SETTLED);
         (new, first_today)
     }
 }
@@ -135,9 +136,9 @@ impl FirstUses {
     fn of(values: &Values, days: &[i64], entities: &[Vec<usize>]) -> Self {
         let mut firsts = vec![Vec::new(); values.names.len()];
         for rows in entities {
-            let mut known: Map<u32, ()> = Map::default();
+            let mut known: Set<u32> = Set::default();
             for row in rows {
-                if known.insert(values.codes[*row], ()).is_none() {
+                if known.insert(values.codes[*row]) {
                     firsts[values.codes[*row] as usize].push(days[*row]);
                 }
             }
@@ -248,9 +249,8 @@ impl Population {
 
     fn surprise(&self, case: &Case, trust: f64) -> f64 {
         let usual = self.new_days[age(case.active_days)];
-        let own = f64::from(case.counts.new_days) + PRIOR;
-        let rate =
-            if usual < 0.9 { own / (f64::from(case.counts.settled_days) + PRIOR / usual) } else { usual };
+        let own = f64::from(case.counts.new) + PRIOR;
+        let rate = if usual < 0.9 { own / (f64::from(case.counts.settled) + PRIOR / usual) } else { usual };
         let new = (rate * self.at_most[class(case.users, self.entities)]).min(1.0);
         if case.days == 0 {
             return -new.max(FLOOR).ln();
@@ -310,9 +310,9 @@ impl History {
         days.sort_by_key(|(days, name)| (std::cmp::Reverse(*days), *name));
         days.truncate(MOST_VALUES);
         Self {
-            active_days: walk.history.active_days,
-            settled_days: walk.history.settled_days,
-            new_days: walk.history.new_days,
+            active_days: walk.history.active,
+            settled_days: walk.history.settled,
+            new_days: walk.history.new,
             days: days.into_iter().map(|(days, name)| (name.clone(), days)).collect(),
         }
     }
@@ -343,11 +343,7 @@ impl History {
             *sum += f64::from(*days);
             Some(*sum)
         }));
-        let counts = Counts {
-            active_days: self.active_days,
-            settled_days: self.settled_days,
-            new_days: self.new_days,
-        };
+        let counts = Counts { active: self.active_days, settled: self.settled_days, new: self.new_days };
         let surprise = |row: usize| {
             let value = values.codes[row] as usize;
             let known = days_of[value];
