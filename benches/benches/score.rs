@@ -26,7 +26,7 @@ fn scoring(criterion: &mut Criterion) {
         }
         let rows = model.encoder().prepare(&sign_ins(ROWS, ROWS, ONE_USER, 2)).expect("they can be prepared");
         let start = Instant::now();
-        score::losses_of(model.network(), &rows);
+        score::losses_of(model.network(), &rows, 1);
         let seconds = start.elapsed().as_secs_f64();
         let (rate, peak) =
             ((2 * model.network().shape().multiply_adds() * ROWS) as f64 / seconds, peak_rate());

@@ -99,7 +99,7 @@ impl<'a> Case<'a> {
             );
         }
         let outputs = self.network.forward(rows);
-        let (losses, _) = score::losses_of(&self.network, rows);
+        let (losses, _) = score::losses_of(&self.network, rows, 2);
         for row in 0..rows.rows {
             let found = |columns: std::ops::Range<usize>| -> Vec<f64> {
                 columns.map(|j| f64::from(outputs[[row, j]])).collect()

@@ -128,14 +128,14 @@ impl Autoencoder {
         let trained = fit::train(network, config, train, validation, context.threads, &context.cancel)?;
         let Trained { network, history, epochs, .. } = trained;
         let statistics = validation.filter(|_| config.use_val_for_loss_stats).unwrap_or(train);
-        let loss_scalers = loss_scalers(config, &network, statistics);
+        let loss_scalers = loss_scalers(config, &network, statistics, context.threads);
         let config = config.clone();
         Ok((Self { config, features, network, loss_scalers, rows: train.rows, epochs }, history))
     }
 
     /// A model of given weights, with the loss statistics of given rows.
     pub fn from_network(config: Config, features: Features, network: Network, rows: &Prepared) -> Self {
-        let loss_scalers = loss_scalers(&config, &network, rows);
+        let loss_scalers = loss_scalers(&config, &network, rows, 1);
         Self { config, features, network, loss_scalers, rows: rows.rows, epochs: 0 }
     }
 
@@ -210,9 +210,9 @@ impl Model for Autoencoder {
 }
 
 /// Fits the loss scaler of every feature to the losses of rows without noise.
-fn loss_scalers(config: &Config, network: &Network, rows: &Prepared) -> Vec<Scaler> {
+fn loss_scalers(config: &Config, network: &Network, rows: &Prepared, threads: usize) -> Vec<Scaler> {
     let distinct = distinct::Distinct::of(rows);
-    let (losses, _) = score::losses_of(network, &distinct.rows);
+    let (losses, _) = score::losses_of(network, &distinct.rows, threads);
     let columns = losses.columns().into_iter().enumerate().map(|(feature, column)| {
         let losses: Vec<f64> = distinct.index.iter().map(|row| f64::from(column[*row as usize])).collect();
         Scaler::fit(config.loss_scaler, &losses, config.seed, feature as u32)

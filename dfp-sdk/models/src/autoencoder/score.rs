@@ -6,12 +6,12 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Float32Array, Float64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use dfp_core::SCORE;
-use ndarray::Array2;
+use ndarray::{Array2, ArrayViewMut2, Axis};
 
 use super::distinct::Distinct;
 use super::features::{Features, Prepared};
 use super::loss::{Targets, losses};
-use super::network::{Network, Shape, TILE, Tile, rows_of_mut};
+use super::network::{Network, Shape, TILE, Tile};
 use super::scaler::{Scaler, ScalerKind};
 /// Z-scores are cut off here, so that sums stay finite.
 const FARTHEST_Z: f64 = 1e30;
@@ -43,7 +43,7 @@ impl Scores {
 /// Computes the losses of prepared rows, equal rows once.
 pub fn score(network: &Network, loss_scalers: &[Scaler], rows: &Prepared) -> Scores {
     let Distinct { rows, index } = Distinct::of(rows);
-    let (losses, predicted) = losses_of(network, &rows);
+    let (losses, predicted) = losses_of(network, &rows, 1);
     let mut z = losses.clone();
     for (mut column, scaler) in z.columns_mut().into_iter().zip(loss_scalers) {
         column.mapv_inplace(|loss| scaler.transform(f64::from(loss)).clamp(-FARTHEST_Z, FARTHEST_Z) as f32);
@@ -51,29 +51,55 @@ pub fn score(network: &Network, loss_scalers: &[Scaler], rows: &Prepared) -> Sco
     Scores { index, losses, z, predicted }
 }
 
-/// Losses and predictions of every row and feature.
-pub fn losses_of(network: &Network, rows: &Prepared) -> (Array2<f32>, Array2<f32>) {
+/// Losses and predictions of every row and feature, on up to `threads` threads.
+pub fn losses_of(network: &Network, rows: &Prepared, threads: usize) -> (Array2<f32>, Array2<f32>) {
+    let features = network.shape().features();
+    let (mut losses, mut predicted) =
+        (Array2::zeros((rows.rows, features)), Array2::zeros((rows.rows, features)));
+    let share = rows.rows.div_ceil(threads.max(1)).next_multiple_of(TILE).max(TILE);
+    let shares =
+        losses.axis_chunks_iter_mut(Axis(0), share).zip(predicted.axis_chunks_iter_mut(Axis(0), share));
+    std::thread::scope(|scope| {
+        let mut first = None;
+        for (nth, (losses, predicted)) in shares.enumerate() {
+            if nth == 0 {
+                first = Some((losses, predicted));
+            } else {
+                scope.spawn(move || write_losses(network, rows, nth * share, losses, predicted));
+            }
+        }
+        if let Some((losses, predicted)) = first {
+            write_losses(network, rows, 0, losses, predicted);
+        }
+    });
+    (losses, predicted)
+}
+
+/// Writes losses and predictions of the rows from `first` on, as many as there is room for.
+fn write_losses(
+    network: &Network,
+    rows: &Prepared,
+    first: usize,
+    mut all: ArrayViewMut2<'_, f32>,
+    mut predicted: ArrayViewMut2<'_, f32>,
+) {
     let shape = network.shape();
-    let mut all = Array2::zeros((rows.rows, shape.features()));
-    let mut predicted = Array2::zeros((rows.rows, shape.features()));
-    let mut tile = Tile::new(shape, rows.rows.min(TILE), false);
+    let mut tile = Tile::new(shape, all.nrows().min(TILE), false);
     let mut scratch = Vec::new();
-    for start in (0..rows.rows).step_by(TILE) {
-        let range = start..rows.rows.min(start + TILE);
-        tile.gather(shape, &network.blocks[..], rows, range.clone());
+    let tiles = all.axis_chunks_iter_mut(Axis(0), TILE).zip(predicted.axis_chunks_iter_mut(Axis(0), TILE));
+    for (nth, (mut all, mut predicted)) in tiles.enumerate() {
+        let start = first + nth * TILE;
+        tile.gather(shape, &network.blocks[..], rows, start..start + all.nrows());
         tile.forward(shape, &network.blocks[..], None);
         let targets = Targets { data: rows, order: None, first: start };
-        losses(shape, &tile.output(), targets, rows_of_mut(&mut all, range.clone()), None, &mut scratch);
-        for (output, mut row) in
-            tile.output().rows().into_iter().zip(rows_of_mut(&mut predicted, range).rows_mut())
-        {
+        losses(shape, &tile.output(), targets, all.view_mut(), None, &mut scratch);
+        // Only weights that a fit cannot make overflow here; such a row is as unusual as can be.
+        all.mapv_inplace(|loss| if loss.is_finite() { loss } else { f32::MAX });
+        for (output, mut row) in tile.output().rows().into_iter().zip(predicted.rows_mut()) {
             let output = output.to_slice().expect("rows lie in one piece");
             predict(shape, output, row.as_slice_mut().expect("rows lie in one piece"));
         }
     }
-    // Only weights that a fit cannot make overflow here; such a row is as unusual as can be.
-    all.mapv_inplace(|loss| if loss.is_finite() { loss } else { f32::MAX });
-    (all, predicted)
 }
 
 /// The network's number, the likelier truth, the likeliest category (not `_other` unless there is nothing else).
