@@ -1,6 +1,7 @@
 //! Inference: every record is scored by its entity's model; unusual ones become findings.
 
 use std::collections::{BTreeSet, HashSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array};
@@ -10,8 +11,8 @@ use arrow_select::filter::filter_record_batch;
 use arrow_select::take::take_record_batch;
 use dfp_core::{Counts, Error, ErrorKind, Host, Model, ORIGIN, Reject, Result, Sink, parallel_map, reason};
 use dfp_prep::derive::Deriver;
-use dfp_prep::{split, window};
-use dfp_store::{Snapshot, Store, model_name};
+use dfp_prep::{MaxHistory, split, window};
+use dfp_store::{Snapshot, Store, day_of, model_name};
 use serde::Serialize;
 
 use crate::Progress;
@@ -180,7 +181,7 @@ impl Run<'_> {
         entity: &str,
         rows: &RecordBatch,
     ) -> Result<RecordBatch> {
-        let history = snapshot.history(&self.profile.name, entity, ..)?;
+        let history = snapshot.history(&self.profile.name, entity, self.days_before(times(rows)?))?;
         let (merged, is_new) = merge(history.as_ref(), rows)?;
         let derived = Deriver::new(&self.profile, &merged.schema())?.derive(&merged)?;
         let times = times(&derived)?;
@@ -189,6 +190,16 @@ impl Run<'_> {
         let length = derived.num_rows() - start;
         let scored = score(&derived.slice(start, length), model)?;
         Ok(filter_record_batch(&scored, &is_new.slice(start, length))?)
+    }
+
+    /// The days of history that rows of these times, oldest first, can see.
+    fn days_before(&self, times: &[i64]) -> RangeInclusive<i32> {
+        let (Some(&first), Some(&last)) = (times.first(), times.last()) else { return 0..=0 };
+        let from = match self.profile.history.max_history {
+            MaxHistory::Span(span) => day_of(first.saturating_sub(span.nanoseconds())),
+            MaxHistory::All | MaxHistory::Rows(_) => i32::MIN,
+        };
+        from..=day_of(last)
     }
 
     fn feature_texts(&self) -> Vec<FeatureText> {

@@ -112,7 +112,7 @@ impl Place {
         let files =
             fs::read_dir(self.path("logs")).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap());
         let mut files: Vec<String> =
-            files.filter(|f| f.ends_with(".json")).map(|f| format!("logs/{f}")).collect();
+            files.filter(|f| f.starts_with("AZUREAD_")).map(|f| format!("logs/{f}")).collect();
         files.sort();
         files
     }

@@ -177,7 +177,7 @@ mod tests {
         // Hits at ranks 1 and 3: (1/1 + 2/3) / 2.
         let ap = average_precision([true, false, true, false].into_iter());
         assert!((ap - 5.0 / 6.0).abs() < 1e-12);
-        assert_eq!(average_precision([false].into_iter()), 0.0);
+        assert!(average_precision([false].into_iter()).abs() < 1e-12);
     }
 
     #[test]
@@ -187,7 +187,7 @@ mod tests {
         let result = evaluate(&scores, &labels, 7.0);
         assert_eq!((result.alerts, result.false_alerts, result.days), (2, 1, 1));
         assert_eq!(result.found_at_budget[&5], 2);
-        assert_eq!(result.by_scenario["x"], 1.0);
+        assert!((result.by_scenario["x"] - 1.0).abs() < 1e-12);
         assert!((result.by_scenario["y"] - 1.0 / 3.0).abs() < 1e-12);
         assert_eq!(result.incidents["x1"].found, 1);
         assert_eq!(result.incidents["y1"].found, 0);

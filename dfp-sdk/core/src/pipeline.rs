@@ -173,13 +173,15 @@ mod tests {
         RecordBatch::try_from_iter([("n", column)]).unwrap()
     }
 
+    type End = fn() -> Option<Result<RecordBatch>>;
+
     /// Gives `good` batches and then does what `end` does.
     struct Fake {
         good: i64,
-        end: fn() -> Option<Result<RecordBatch>>,
+        end: End,
     }
 
-    struct FakeStream(i64, i64, fn() -> Option<Result<RecordBatch>>);
+    struct FakeStream(i64, i64, End);
 
     impl Source for Fake {
         fn schema(&self) -> SchemaRef {
@@ -286,7 +288,7 @@ mod tests {
 
     #[test]
     fn errors_and_panics_of_the_source_end_the_run_and_close_nothing() {
-        let ends: [(fn() -> Option<Result<RecordBatch>>, ErrorKind); 2] = [
+        let ends: [(End, ErrorKind); 2] = [
             (|| Some(Err(Error::new(ErrorKind::BadData, "torn"))), ErrorKind::BadData),
             (|| panic!("boom"), ErrorKind::Panic),
         ];

@@ -93,14 +93,9 @@ fn print(cli: &Cli, value: &impl Serialize, text: impl FnOnce() -> String) -> Re
 
 /// One line of counts: read = used + rejected, the last by reason.
 fn counts_line(counts: &Counts) -> String {
-    let mut line =
-        format!("read {} = used {} + rejected {}", counts.read, counts.used, counts.rejected_total());
-    if !counts.rejected.is_empty() {
-        let reasons: Vec<String> =
-            counts.rejected.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
-        line += &format!(" ({})", reasons.join(", "));
-    }
-    line
+    let reasons: Vec<String> = counts.rejected.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
+    let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    format!("read {} = used {} + rejected {}{reasons}", counts.read, counts.used, counts.rejected_total())
 }
 
 /// Success, or the status for rejected records if `strict`.

@@ -39,10 +39,10 @@ fn find(snapshot: &Snapshot, name: &str) -> Result<Vec<ModelInfo>> {
         return Ok(versions);
     }
     let one = name.rsplit_once(':').and_then(|(name, version)| Some((name, version.parse().ok()?)));
-    if let Some((name, version)) = one {
-        if let Some(info) = snapshot.model_info(name, Some(version))? {
-            return Ok(vec![info]);
-        }
+    if let Some((name, version)) = one
+        && let Some(info) = snapshot.model_info(name, Some(version))?
+    {
+        return Ok(vec![info]);
     }
     let what = format!("no model is called {name}; `dfp models list` shows all");
     Err(Error::new(ErrorKind::NotFound, what))

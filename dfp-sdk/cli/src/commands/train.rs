@@ -30,12 +30,12 @@ pub(crate) fn run(cli: &Cli, args: &TrainArgs) -> Result<ExitCode> {
 /// What was trained, in a line.
 pub(crate) fn summary(report: &TrainReport) -> String {
     let shared = if report.generic { " and the shared one" } else { "" };
-    let mut line = format!("trained {} models{shared}", report.trained);
+    let mut parts = vec![format!("trained {} models{shared}", report.trained)];
     if report.waiting > 0 {
-        line += &format!("; {} entities have too few records, or too few new ones", report.waiting);
+        parts.push(format!("{} entities have too few records, or too few new ones", report.waiting));
     }
     if !report.failed.is_empty() {
-        line += &format!("; {} failed", report.failed.len());
+        parts.push(format!("{} failed", report.failed.len()));
     }
-    line
+    parts.join("; ")
 }
