@@ -80,7 +80,12 @@ fn run() -> Result<()> {
             let (scored, threshold) = method(&data)?;
             let quality = Quality::of(scored, &labels, threshold);
             println!("{:<28} {name:<10} {quality} {:.0} s", dir.display(), start.elapsed().as_secs_f64());
-            report.entry(name).or_insert_with(|| serde_json::json!([])).as_array_mut().expect("made so").push(quality.json());
+            report
+                .entry(name)
+                .or_insert_with(|| serde_json::json!([]))
+                .as_array_mut()
+                .expect("made so")
+                .push(quality.json());
         }
     }
     for (name, sets) in &report {
@@ -164,7 +169,12 @@ fn times(batch: &RecordBatch) -> &[i64] {
 }
 
 fn ids(batch: &RecordBatch) -> impl Iterator<Item = String> + '_ {
-    batch.column_by_name(RECORD_ID).expect("loaded").as_string::<i32>().iter().map(|id| id.unwrap_or_default().to_owned())
+    batch
+        .column_by_name(RECORD_ID)
+        .expect("loaded")
+        .as_string::<i32>()
+        .iter()
+        .map(|id| id.unwrap_or_default().to_owned())
 }
 
 /// What a method gives: scores, and the score above which it alerts, if it has one.
@@ -188,8 +198,7 @@ fn trained(data: &Data, preset: Preset) -> Result<(Vec<Scored>, Option<f64>)> {
     let shared = trainer.fit(&all, &context)?;
     drop(all);
     context.population = Some(shared.save()?.into());
-    let ready: Vec<usize> =
-        (0..past.len()).filter(|entity| past[*entity].num_rows() >= LEAST_ROWS).collect();
+    let ready: Vec<usize> = (0..past.len()).filter(|entity| past[*entity].num_rows() >= LEAST_ROWS).collect();
     let groups: Vec<RecordBatch> = ready.iter().map(|entity| past[*entity].clone()).collect();
     let mut own: HashMap<usize, Arc<dyn Model>> = HashMap::new();
     for (entity, model) in ready.into_iter().zip(trainer.fit_many(&groups, &context)) {
@@ -268,8 +277,11 @@ fn add_rarity(data: &Data, feature: &str, weight: f64, back_off: bool, scores: &
         for (score, value) in scores.iter_mut().zip(texts(&entity.new, feature)) {
             let count = own.get(value.as_str()).copied().unwrap_or(0.0);
             let everywhere = (all.get(value.as_str()).copied().unwrap_or(0.0) + 0.5) / (total + 1.0);
-            let share =
-                if back_off { (count + 10.0 * everywhere) / (rows + 10.0) } else { (count + 1.0) / (rows + 2.0) };
+            let share = if back_off {
+                (count + 10.0 * everywhere) / (rows + 10.0)
+            } else {
+                (count + 1.0) / (rows + 2.0)
+            };
             *score -= weight * share.ln();
         }
     }
@@ -325,7 +337,9 @@ impl Quality {
             average_precision(rows, labels.values().filter(|(of, _)| of == scenario).count())
         };
         let caught = |rows: &mut dyn Iterator<Item = &Scored>| {
-            rows.filter_map(|row| label(row).map(|(_, incident)| incident.as_str())).collect::<HashSet<_>>().len()
+            rows.filter_map(|row| label(row).map(|(_, incident)| incident.as_str()))
+                .collect::<HashSet<_>>()
+                .len()
         };
         let found = BUDGETS.map(|budget| {
             let overall = caught(&mut scored.iter().take(budget * SCORED_DAYS as usize));
@@ -408,8 +422,7 @@ fn average_precision(truth: impl Iterator<Item = bool>, positives: usize) -> f64
 /// Every number averaged over the sets.
 fn mean(sets: &[serde_json::Value]) -> String {
     let Some(first) = sets.first().and_then(serde_json::Value::as_object) else { return String::new() };
-    let mean = |name: &String| {
-        sets.iter().filter_map(|set| set[name].as_f64()).sum::<f64>() / sets.len() as f64
-    };
+    let mean =
+        |name: &String| sets.iter().filter_map(|set| set[name].as_f64()).sum::<f64>() / sets.len() as f64;
     first.keys().map(|name| format!("{name} {:.3}", mean(name))).collect::<Vec<_>>().join(", ")
 }

@@ -3,7 +3,7 @@
 //! `x = [numeric | binary | embeddings...]`, then linear layers each with its activation, then one linear layer that is
 //! all heads side by side: `[numeric | binary logits | logits of each categorical feature...]`.
 //!
-//! Weights live in [`Block`]s: one per embedding, and every linear layer cut into slices of [`SLICE`] outputs, so that
+//! Weights live in blocks: one per embedding, and every linear layer cut into slices of `SLICE` outputs, so that
 //! several threads can update one layer. Every sum runs in an order that depends on the sizes alone: results are the
 //! same for any number of threads.
 
