@@ -158,7 +158,7 @@ pub(super) fn damp_repeats(
     shares: &mut [Vec<f64>],
     times: &[i64],
     window: i64,
-    factor: f64,
+    damped: impl Fn(f64) -> f64,
 ) {
     // Rows of the window whose score no later one reaches, so the first is the highest.
     let mut peaks: VecDeque<(i64, f64)> = VecDeque::new();
@@ -168,7 +168,8 @@ pub(super) fn damp_repeats(
             peaks.pop_front();
         }
         if peaks.front().is_some_and(|(_, peak)| score < peak * NEWS) {
-            scores[row] *= factor;
+            scores[row] = damped(score);
+            let factor = if score == 0.0 { 1.0 } else { scores[row] / score };
             for share in shares.iter_mut() {
                 share[row] *= factor;
             }
@@ -228,7 +229,7 @@ mod tests {
         let mut scores = vec![1.0, 4.0, 4.0, 4.3, 5.0, 1.0, 4.0];
         let times = [0, 10, 20, 30, 40, 50, 145];
         let mut shares = vec![vec![1.0; 7]];
-        damp_repeats(&mut scores, &mut shares, &times, 100, 0.5);
+        damp_repeats(&mut scores, &mut shares, &times, 100, |score| 0.5 * score);
         assert_eq!(scores, [1.0, 4.0, 2.0, 2.15, 5.0, 0.5, 4.0]);
         assert_eq!(shares[0][2], 0.5);
     }

@@ -27,9 +27,14 @@ pub struct Config {
     pub trust_days: f64,
     /// Days between two trainings to allow for: that long, nobody else's first use of a value is known to the model.
     pub stale_days: u32,
-    /// Factor on the score of a row that tells nothing new: one of the same entity scored at least about as high
-    /// within the last [`repeat_minutes`](Self::repeat_minutes). 1 for none.
+    /// Factor on the score of a row that tells nothing new, up to [`repeat_knee`](Self::repeat_knee): a row of the same
+    /// entity scored at least about as high within the last [`repeat_minutes`](Self::repeat_minutes). 1 for none.
     pub repeat_factor: f64,
+    /// The score from which [`repeat_excess`](Self::repeat_excess) takes the place of the factor: one loud incident then
+    /// leaves room for others among the highest scores, and its repeats still stand above what is normal.
+    pub repeat_knee: f64,
+    /// Factor on what such a row's score has beyond the knee.
+    pub repeat_excess: f64,
     /// How long a score makes later ones repeats. Looks back within one call of `score` only.
     pub repeat_minutes: u32,
 }
@@ -75,7 +80,9 @@ impl Default for Config {
             days_suffix: "_days".to_owned(),
             trust_days: 3.0,
             stale_days: 15,
-            repeat_factor: 0.75,
+            repeat_factor: 0.85,
+            repeat_knee: 4.0,
+            repeat_excess: 0.2,
             repeat_minutes: 60,
         }
     }
@@ -102,12 +109,23 @@ impl Config {
             "0 to a million",
         )?;
         check((1..=3650).contains(&self.stale_days), "rarity.stale_days", &self.stale_days, "1 to 3650")?;
+        for (field, factor) in
+            [("rarity.repeat_factor", self.repeat_factor), ("rarity.repeat_excess", self.repeat_excess)]
+        {
+            check((0.0..=1.0).contains(&factor), field, &factor, "0 to 1")?;
+        }
         check(
-            (0.0..=1.0).contains(&self.repeat_factor),
-            "rarity.repeat_factor",
-            &self.repeat_factor,
-            "0 to 1",
+            (0.0..=1e6).contains(&self.repeat_knee),
+            "rarity.repeat_knee",
+            &self.repeat_knee,
+            "0 to a million",
         )
+    }
+
+    /// The score of a row that tells nothing new.
+    pub(super) fn damped(&self, score: f64) -> f64 {
+        self.repeat_factor * score.min(self.repeat_knee)
+            + self.repeat_excess * (score - self.repeat_knee).max(0.0)
     }
 }
 

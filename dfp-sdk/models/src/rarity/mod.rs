@@ -303,7 +303,9 @@ impl Judged {
     /// Scales down rows that tell nothing new.
     pub(crate) fn damp_repeats(&mut self, config: &Config) {
         let window = i64::from(config.repeat_minutes).saturating_mul(MINUTE);
-        combine::damp_repeats(&mut self.scores, &mut self.shares, &self.times, window, config.repeat_factor);
+        combine::damp_repeats(&mut self.scores, &mut self.shares, &self.times, window, |score| {
+            config.damped(score)
+        });
     }
 }
 
