@@ -14,6 +14,7 @@ use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
+use dfp_cli::evaluate::average_precision;
 use dfp_core::{EVENT_TIME, FitContext, Model, RECORD_ID, Result, SCORE, Stage, parallel_map};
 use dfp_host::LocalHost;
 use dfp_models::detector::{Config, Preset};
@@ -404,19 +405,6 @@ impl std::fmt::Display for Quality {
         }
         write!(f, " ]")
     }
-}
-
-/// Mean over ranks of true rows of the precision there; rows never scored count as never found.
-fn average_precision(truth: impl Iterator<Item = bool>, positives: usize) -> f64 {
-    let mut hits = 0.0;
-    let mut sum = 0.0;
-    for (rank, hit) in truth.enumerate() {
-        if hit {
-            hits += 1.0;
-            sum += hits / (rank + 1) as f64;
-        }
-    }
-    sum / positives.max(1) as f64
 }
 
 /// Every number averaged over the sets.

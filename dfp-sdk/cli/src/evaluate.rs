@@ -34,12 +34,12 @@ pub type Labels = HashMap<String, Label>;
 pub struct Incident {
     /// Kind of attack.
     pub scenario: String,
-    /// Its labelled records that were scored.
+    /// Its labelled records, whether they were scored or not.
     pub records: usize,
     /// How many of them are above the threshold.
     pub found: usize,
-    /// The highest score among them.
-    pub highest: f64,
+    /// The highest score among them; `None` if none was scored.
+    pub highest: Option<f64>,
     /// Id of the record that has it.
     pub best_id: Option<String>,
 }
@@ -111,22 +111,29 @@ pub fn evaluate(scores: &[Score], labels: &Labels, threshold: f64) -> Evaluation
     let days: std::collections::BTreeSet<&str> = scores.iter().filter_map(|s| s.time.get(..10)).collect();
 
     let mut incidents: BTreeMap<String, Incident> = BTreeMap::new();
-    for (score, label) in &ranked {
-        let Some(label) = label else { continue };
+    for label in labels.values() {
         let incident = incidents.entry(label.incident.clone()).or_insert_with(|| Incident {
             scenario: label.scenario.clone(),
             records: 0,
             found: 0,
-            highest: score.score,
-            best_id: score.id.clone(),
+            highest: None,
+            best_id: None,
         });
         incident.records += 1;
+    }
+    for (score, label) in &ranked {
+        let Some(incident) = label.and_then(|label| incidents.get_mut(&label.incident)) else { continue };
         incident.found += usize::from(score.score > threshold);
+        if incident.highest.is_none() {
+            incident.highest = Some(score.score);
+            incident.best_id.clone_from(&score.id);
+        }
     }
     let names: std::collections::BTreeSet<&String> = incidents.values().map(|i| &i.scenario).collect();
     let by_scenario = names.into_iter().map(|name| {
         let relevant = ranked.iter().filter(|(_, label)| label.is_none_or(|label| label.scenario == *name));
-        (name.clone(), average_precision(relevant.map(|(_, label)| label.is_some())))
+        let positives = labels.values().filter(|label| label.scenario == *name).count();
+        (name.clone(), average_precision(relevant.map(|(_, label)| label.is_some()), positives))
     });
     let found_at = |budget: usize| {
         let top = ranked.iter().take(budget * days.len()).filter_map(|(_, label)| *label);
@@ -136,7 +143,7 @@ pub fn evaluate(scores: &[Score], labels: &Labels, threshold: f64) -> Evaluation
     Evaluation {
         scored: ranked.len(),
         days: days.len(),
-        average_precision: average_precision(ranked.iter().map(|(_, label)| label.is_some())),
+        average_precision: average_precision(ranked.iter().map(|(_, label)| label.is_some()), labels.len()),
         by_scenario: by_scenario.collect(),
         alerts,
         false_alerts: ranked[..alerts].iter().filter(|(_, label)| label.is_none()).count(),
@@ -145,16 +152,17 @@ pub fn evaluate(scores: &[Score], labels: &Labels, threshold: f64) -> Evaluation
     }
 }
 
-/// Mean of the precision at every relevant item of a ranking; 0 without any.
-pub fn average_precision(ranking: impl Iterator<Item = bool>) -> f64 {
-    let (mut relevant, mut sum) = (0_u64, 0.0);
+/// Mean of the precision at each of the `positives`, of which those missing from the ranking count as never found; 0
+/// without any.
+pub fn average_precision(ranking: impl Iterator<Item = bool>, positives: usize) -> f64 {
+    let (mut hits, mut sum) = (0.0, 0.0);
     for (index, hit) in ranking.enumerate() {
         if hit {
-            relevant += 1;
-            sum += relevant as f64 / (index + 1) as f64;
+            hits += 1.0;
+            sum += hits / (index + 1) as f64;
         }
     }
-    if relevant == 0 { 0.0 } else { sum / relevant as f64 }
+    sum / positives.max(1) as f64
 }
 
 #[cfg(test)]
@@ -175,15 +183,19 @@ mod tests {
     #[test]
     fn average_precision_by_hand() {
         // Hits at ranks 1 and 3: (1/1 + 2/3) / 2.
-        let ap = average_precision([true, false, true, false].into_iter());
+        let ap = average_precision([true, false, true, false].into_iter(), 2);
         assert!((ap - 5.0 / 6.0).abs() < 1e-12);
-        assert!(average_precision([false].into_iter()).abs() < 1e-12);
+        assert!(average_precision([false].into_iter(), 0).abs() < 1e-12);
+        // One of two was never ranked.
+        assert!((average_precision([true].into_iter(), 2) - 0.5).abs() < 1e-12);
     }
 
     #[test]
     fn incidents_alerts_and_scenarios_are_counted() {
         let scores = [score("a", 9.0), score("b", 8.0), score("c", 7.0), score("d", 1.0)];
-        let labels: Labels = [("a".to_owned(), label("x1")), ("d".to_owned(), label("y1"))].into();
+        let labels: Labels = [("a", "x1"), ("d", "y1"), ("never scored", "z1")]
+            .map(|(id, of)| (id.to_owned(), label(of)))
+            .into();
         let result = evaluate(&scores, &labels, 7.0);
         assert_eq!((result.alerts, result.false_alerts, result.days), (2, 1, 1));
         assert_eq!(result.found_at_budget[&5], 2);
@@ -191,5 +203,6 @@ mod tests {
         assert!((result.by_scenario["y"] - 1.0 / 3.0).abs() < 1e-12);
         assert_eq!(result.incidents["x1"].found, 1);
         assert_eq!(result.incidents["y1"].found, 0);
+        assert_eq!((result.incidents["z1"].records, result.incidents["z1"].highest), (1, None));
     }
 }

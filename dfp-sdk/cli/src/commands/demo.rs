@@ -163,10 +163,11 @@ fn text(report: &Report) -> String {
         String::new(),
     ];
     for (name, incident) in &evaluation.incidents {
+        let highest = incident.highest.map_or("none scored".to_owned(), |score| format!("{score:.1}"));
         let word = if incident.found > 0 { "found " } else { "MISSED" };
         lines.push(format!(
-            "  {word} {name:<24} {:>3} of {:>3} records above {:.1}, highest {:.1}",
-            incident.found, incident.records, inference.threshold, incident.highest
+            "  {word} {name:<24} {:>3} of {:>3} records above {:.1}, highest {}",
+            incident.found, incident.records, inference.threshold, highest
         ));
         let example = report.examples.iter().find(|example| example["incident"].as_str() == Some(name));
         lines.extend(
