@@ -11,7 +11,7 @@ use arrow_select::filter::filter_record_batch;
 use arrow_select::take::take_record_batch;
 use dfp_core::{Counts, Error, ErrorKind, Host, Model, ORIGIN, Reject, Result, Sink, parallel_map, reason};
 use dfp_prep::derive::Deriver;
-use dfp_prep::{MaxHistory, split, window};
+use dfp_prep::{split, window};
 use dfp_store::{Snapshot, Store, day_of, model_name};
 use serde::Serialize;
 
@@ -195,11 +195,8 @@ impl Run<'_> {
     /// The days of history that rows of these times, oldest first, can see.
     fn days_before(&self, times: &[i64]) -> RangeInclusive<i32> {
         let (Some(&first), Some(&last)) = (times.first(), times.last()) else { return 0..=0 };
-        let from = match self.profile.history.max_history {
-            MaxHistory::Span(span) => day_of(first.saturating_sub(span.nanoseconds())),
-            MaxHistory::All | MaxHistory::Rows(_) => i32::MIN,
-        };
-        from..=day_of(last)
+        let from = self.profile.history.earliest(first);
+        from.map_or(i32::MIN, day_of)..=day_of(last)
     }
 
     fn feature_texts(&self) -> Vec<FeatureText> {

@@ -7,7 +7,7 @@ use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::concat::concat_batches;
 use dfp_core::{Counts, Error, ErrorKind, FitContext, Host, Model, Reject, Result, Trainer, reason};
 use dfp_prep::derive::Deriver;
-use dfp_prep::{MaxHistory, split, window};
+use dfp_prep::{split, window};
 use dfp_store::{EntityInfo, ModelDetails, Publication, Store, day_of, model_name};
 use serde::Serialize;
 
@@ -50,7 +50,10 @@ impl Run<'_> {
         let mut report = TrainReport::default();
         let mut steps = Steps::default();
 
-        steps.time("read", || self.ingest(&periods, &mut publication, &mut report, progress))?;
+        steps.time("read", || {
+            self.ingest(&periods, &mut publication, &mut report, progress)?;
+            self.trim(&mut publication)
+        })?;
         let population =
             steps.time("fit shared model", || self.fit_generic(&mut publication, &mut report, progress))?;
         if self.config.train.users != TrainUsers::Generic {
@@ -117,6 +120,18 @@ impl Run<'_> {
         Ok(used)
     }
 
+    /// Days before the entities' history windows leave the store.
+    fn trim(&self, publication: &mut Publication) -> Result<()> {
+        let source = &self.profile.name;
+        for EntityInfo { entity, statistics } in publication.entities(source)? {
+            let earliest = statistics.last.and_then(|last| self.profile.history.earliest(last));
+            if let Some(earliest) = earliest {
+                publication.trim_history(source, &entity, day_of(earliest))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Fits the shared model on a sample of all entities' rows, if asked for; answers with it, or with the stored one.
     fn fit_generic(
         &self,
@@ -133,7 +148,7 @@ impl Run<'_> {
         let mut samples = Vec::new();
         for entity in sample(&entities, self.config.train.generic_rows) {
             self.cancel.check("training")?;
-            samples.extend(self.training_rows(publication, entity)?);
+            samples.extend(self.training_rows(publication, &entity.entity)?);
             progress.advance(1);
         }
         let Some(first) = samples.first() else {
@@ -163,20 +178,18 @@ impl Run<'_> {
         let trainer = self.trainer()?;
         let context = self.fit_context(population);
         let entities = publication.entities(&self.profile.name)?;
-        let history = &self.profile.history;
-        let ready: Vec<&EntityInfo> = entities
-            .iter()
-            .filter(|entity| self.choice.users.holds(&entity.entity))
-            .filter(|entity| entity.statistics.rows >= history.min_history)
-            .filter(|entity| entity.statistics.increment() >= history.min_increment)
-            .collect();
+        let is_due = |EntityInfo { entity, statistics }: &EntityInfo| {
+            self.choice.users.holds(entity)
+                && self.profile.history.is_due(statistics.rows, statistics.increment())
+        };
+        let ready: Vec<&EntityInfo> = entities.iter().filter(|entity| is_due(entity)).collect();
         report.waiting = entities.len() - ready.len();
         progress.begin("fitting", Some(ready.len() as u64), "entities");
         for group in ready.chunks(context.threads * FITS_IN_FLIGHT_PER_THREAD) {
             self.cancel.check("training")?;
             let mut data = Vec::with_capacity(group.len());
             for entity in group {
-                data.push(self.training_rows(publication, entity)?);
+                data.push(self.training_rows(publication, &entity.entity)?);
             }
             let (group, data): (Vec<_>, Vec<_>) =
                 group.iter().zip(data).filter_map(|(entity, rows)| Some((*entity, rows?))).unzip();
@@ -201,23 +214,10 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// An entity's history window with its derived columns, oldest first; days before the window leave the store.
-    fn training_rows(
-        &self,
-        publication: &mut Publication,
-        entity: &EntityInfo,
-    ) -> Result<Option<RecordBatch>> {
-        let (source, entity, statistics) = (&self.profile.name, &entity.entity, &entity.statistics);
-        let mut days = i32::MIN..=i32::MAX;
-        if let (MaxHistory::Span(span), Some(last)) = (self.profile.history.max_history, statistics.last) {
-            days = day_of(last.saturating_sub(span.nanoseconds()))..=i32::MAX;
-            publication.trim_history(source, entity, *days.start())?;
-        }
-        let Some(mut rows) = publication.history(source, entity, days)? else { return Ok(None) };
-        if let MaxHistory::Rows(most) = self.profile.history.max_history {
-            let surplus = rows.num_rows().saturating_sub(usize::try_from(most).unwrap_or(usize::MAX));
-            rows = rows.slice(surplus, rows.num_rows() - surplus);
-        }
+    /// An entity's history window with its derived columns, oldest first.
+    fn training_rows(&self, publication: &mut Publication, entity: &str) -> Result<Option<RecordBatch>> {
+        let Some(rows) = publication.history(&self.profile.name, entity, ..)? else { return Ok(None) };
+        let rows = self.profile.history.newest(&rows);
         Ok(Some(Deriver::new(&self.profile, &rows.schema())?.derive(&rows)?))
     }
 

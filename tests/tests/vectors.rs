@@ -10,6 +10,8 @@ mod autoencoder;
 mod small;
 #[path = "vectors/values.rs"]
 mod values;
+#[path = "vectors/windows.rs"]
+mod windows;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -40,7 +42,7 @@ const FOLDERS: &[(&str, &[(&str, Run)])] = &[
             ("embedding", Run::Now(small::embedding)),
             ("cost", Run::Now(autoencoder::cost)),
             ("columns", Run::NotYet),
-            ("windows", Run::NotYet),
+            ("windows", Run::Now(windows::windows)),
             ("batcher", Run::NotYet),
             ("split", Run::NotYet),
             ("names", Run::NotYet),

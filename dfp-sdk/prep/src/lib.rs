@@ -4,8 +4,8 @@
 //! 2. [`batcher`] dates files by their names and groups them by period.
 //! 3. [`LoadStage`] turns a source's raw batches into loaded batches: entity, time, load columns. What cannot be used is
 //!    rejected with a reason, never lost.
-//! 4. [`split`](mod@split) makes one batch per entity.
-//! 5. [`window`] picks the rows to learn from, and tells new rows from repeated ones.
+//! 4. [`split`] makes one batch per entity.
+//! 5. [`window`] says which rows to learn from and when, and gives rows the hashes that tell repeats.
 //! 6. [`derive`](mod@derive) adds what only an entity's past can tell: counters, first times, travel.
 //!
 //! Nothing here opens a file, looks at the clock, or knows which model follows. Where the reference implementation loses

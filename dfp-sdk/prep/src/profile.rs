@@ -158,7 +158,8 @@ pub struct History {
     pub min_history: u64,
     /// Fewest new rows since the last training. Default 300.
     pub min_increment: u64,
-    /// How far back to look: a number of rows, a span such as `"60d"`, or `"all"`. Default 60 days.
+    /// How far back to look: a number of rows, a span such as `"60d"`, or `"all"`. Default 60 days. New rows are no
+    /// exception: this bounds memory.
     pub max_history: MaxHistory,
 }
 
@@ -176,7 +177,7 @@ pub enum MaxHistory {
     All,
     /// The newest rows.
     Rows(u64),
-    /// The rows at most this much older than the newest.
+    /// The rows at most this much older than the newest, and the whole of the oldest one's day.
     Span(Span),
 }
 

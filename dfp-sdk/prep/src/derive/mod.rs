@@ -96,7 +96,7 @@ impl Deriver {
 }
 
 /// Whether two schemas have the same names and types in the same order.
-pub(crate) fn same_columns(a: &Schema, b: &Schema) -> bool {
+fn same_columns(a: &Schema, b: &Schema) -> bool {
     let same = |(a, b): (&Arc<Field>, &Arc<Field>)| a.name() == b.name() && a.data_type() == b.data_type();
     a.fields().len() == b.fields().len() && a.fields().iter().zip(b.fields()).all(same)
 }

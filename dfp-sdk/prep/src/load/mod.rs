@@ -62,11 +62,6 @@ impl Selection {
     pub fn holds(&self, entity: &str) -> bool {
         !self.skip.contains(entity) && (self.only.is_empty() || self.only.contains(entity))
     }
-
-    /// Whether rows of nobody take part in the group of all.
-    pub(crate) fn holds_unnamed(&self) -> bool {
-        self.only.is_empty()
-    }
 }
 
 /// What a run asks of the load stage beside the profile.
