@@ -167,18 +167,37 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Different warnings of one period that are shown; beyond, they are only counted. A damaged file can raise one per record.
+const MOST_WARNINGS: usize = 20;
+
 /// Warnings raised on other threads, shown between steps.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Warnings(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Warnings(Arc<Mutex<Raised>>);
+
+#[derive(Debug, Default)]
+struct Raised {
+    shown: Vec<String>,
+    more: u64,
+}
 
 impl Warnings {
     fn push(&self, text: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        let mut raised = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if raised.shown.len() < MOST_WARNINGS && !raised.shown.contains(&text) {
+            raised.shown.push(text);
+        } else {
+            raised.more += 1;
+        }
     }
 
     pub(crate) fn show(&self, progress: &mut dyn Progress) {
-        for text in self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        let Raised { shown, more } =
+            std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for text in shown {
             progress.warn(&text);
+        }
+        if more > 0 {
+            progress.warn(&format!("and {more} more warnings"));
         }
     }
 }
@@ -265,5 +284,53 @@ impl Steps {
         let result = work();
         self.0.push(StepTime { step, seconds: started.elapsed().as_secs_f64() });
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Heard(Vec<String>);
+
+    impl Progress for Heard {
+        fn begin(&mut self, _step: &str, _total: Option<u64>, _unit: &str) {}
+        fn advance(&mut self, _n: u64) {}
+        fn end(&mut self) {}
+        fn warn(&mut self, text: &str) {
+            self.0.push(text.to_owned());
+        }
+    }
+
+    fn heard(warnings: &Warnings) -> Vec<String> {
+        let mut progress = Heard::default();
+        warnings.show(&mut progress);
+        progress.0
+    }
+
+    #[test]
+    fn a_warning_per_record_is_counted_and_not_kept() {
+        let warnings = Warnings::default();
+        for record in 0..100_000 {
+            warnings.push(format!("record {record}"));
+        }
+        let kept: usize = warnings.0.lock().unwrap().shown.iter().map(String::capacity).sum();
+        assert!(kept < 10_000, "{kept} bytes kept");
+        let heard_texts = heard(&warnings);
+        assert_eq!(heard_texts[0], "record 0");
+        assert_eq!(heard_texts.last().unwrap(), &format!("and {} more warnings", 100_000 - MOST_WARNINGS));
+        assert_eq!(heard(&warnings), [""; 0]);
+    }
+
+    #[test]
+    fn few_warnings_are_all_shown_and_the_same_ones_once() {
+        let warnings = Warnings::default();
+        for text in ["a", "b", "a", "a"] {
+            warnings.push(text.to_owned());
+        }
+        assert_eq!(heard(&warnings), ["a", "b", "and 2 more warnings"]);
+        warnings.push("a".to_owned());
+        assert_eq!(heard(&warnings), ["a"]);
     }
 }
