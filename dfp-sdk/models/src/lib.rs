@@ -25,3 +25,9 @@ pub fn load(bytes: &[u8]) -> dfp_core::Result<Arc<dyn Model>> {
         other => return Err(Error::Damaged(format!("models of kind `{other}` are unknown")).into()),
     })
 }
+
+/// The features that a trainer is to learn, at least one.
+fn named(features: impl IntoIterator<Item = impl Into<String>>) -> Result<Vec<String>> {
+    let features: Vec<String> = features.into_iter().map(Into::into).collect();
+    if features.is_empty() { Err(Error::NothingToLearn("no feature is named")) } else { Ok(features) }
+}

@@ -52,11 +52,7 @@ impl RarityTrainer {
     /// [`Error::Config`] if a setting cannot work, [`Error::NothingToLearn`] if no feature is named.
     pub fn new(config: Config, features: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
         config.validate()?;
-        let features: Vec<String> = features.into_iter().map(Into::into).collect();
-        if features.is_empty() {
-            return Err(Error::NothingToLearn("no feature is named"));
-        }
-        Ok(Self { config, features })
+        Ok(Self { config, features: crate::named(features)? })
     }
 
     /// Fits a model to rows of one entity, or of many if the batch has the column `_entity`. Without a population, the
