@@ -366,6 +366,36 @@ fn training_continues_from_the_stored_history() {
 }
 
 #[test]
+fn models_learn_from_the_newest_history_and_never_from_too_little() {
+    const DAY: i64 = 86_400_000_000_000;
+    let place = Place::with_logs(8, 10);
+    let train = |max_history: &str| {
+        let limits =
+            format!("[profile.history]\nmin_history = 60\nmin_increment = 1\nmax_history = {max_history}\n");
+        let head = PIPELINE.split("[profile.history]").next().unwrap();
+        let store = format!("[store]\npath = 'store {}'\n", max_history.trim_matches('"'));
+        place.write("pipeline.toml", head.to_owned() + &limits + &store);
+        let report = place.train(&["--train-users", "individual"]);
+        let models = place.json(&["models", "list", "-c", "pipeline.toml"]);
+        assert_eq!(report["trained"].as_u64().unwrap(), models.as_array().unwrap().len() as u64);
+        let number = |model: &Value, name: &str| model[name].as_i64().unwrap();
+        let size = |model: &Value| (number(model, "rows"), number(model, "end") - number(model, "start"));
+        models.as_array().unwrap().iter().map(size).collect::<Vec<_>>()
+    };
+    let (all, span, rows) = (train("\"all\""), train("\"2d\""), train("60"));
+    // Two days back, and the whole of that day.
+    assert!(span.iter().all(|(rows, long)| *rows >= 60 && *long < 3 * DAY), "{span:?}");
+    assert!(
+        !span.is_empty() && span.len() < all.len(),
+        "{} of {} users are that busy",
+        span.len(),
+        all.len()
+    );
+    assert!(all.iter().any(|(_, long)| *long > 7 * DAY), "{all:?}");
+    assert!(rows.len() == all.len() && rows.iter().all(|(rows, _)| *rows == 60), "{rows:?}");
+}
+
+#[test]
 fn models_are_the_same_for_any_number_of_threads() {
     let place = Place::with_logs(6, 20);
     let logs = place.logs();
