@@ -27,8 +27,8 @@ pub const MODEL_MISMATCH: &str = "model-mismatch";
 /// Reason of rejects: the stored model or history is damaged.
 pub const NOT_SCORED: &str = "not-scored";
 
-/// How far back a model looks for rows that an event repeats, nanoseconds.
-const CONTEXT: i64 = 3_600_000_000_000;
+/// How far back a model looks for what a row repeats or adds to, nanoseconds: a day.
+const CONTEXT: i64 = 24 * 3_600_000_000_000;
 
 /// What an inference run did.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -173,7 +173,7 @@ impl Run<'_> {
     }
 
     /// Scores the rows beside their history: derived columns see all of it, and so that a score does not depend on how
-    /// rows come in batches, the model sees the hour before the first new row.
+    /// rows come in batches, the model sees the day before the first new row.
     fn score_rows(
         &self,
         snapshot: &Snapshot,

@@ -17,6 +17,8 @@ pub struct Config {
     /// Columns that join two others, such as app and client. They count only as far as the combination is more
     /// surprising than either part.
     pub pairs: BTreeMap<String, [String; 2]>,
+    /// Features of which several new values on one day are more surprising than one, such as applications.
+    pub bursts: Vec<String>,
     /// The feature that is the hour of the day. It is taken from the event's time, weekdays and weekends apart, and
     /// neighbouring hours support each other.
     pub hour: String,
@@ -76,14 +78,15 @@ impl Default for Config {
         Self {
             groups: GROUPS.iter().map(group).collect(),
             pairs: BTreeMap::from([("app_client".to_owned(), ["app".to_owned(), "client_app".to_owned()])]),
+            bursts: vec!["app".to_owned()],
             hour: "hour".to_owned(),
             days_suffix: "_days".to_owned(),
             trust_days: 3.0,
             stale_days: 15,
             repeat_factor: 0.85,
-            repeat_knee: 4.0,
-            repeat_excess: 0.2,
-            repeat_minutes: 60,
+            repeat_knee: 3.5,
+            repeat_excess: 0.1,
+            repeat_minutes: 240,
         }
     }
 }

@@ -188,9 +188,11 @@ impl Background {
             first_day,
             warm_up: WARM_UP.min((last_day - first_day) / 4),
             stale: i64::from(config.stale_days),
+            bursts: false,
         };
         let fitted = dfp_core::parallel_map(features.len(), context.threads, |feature| {
             context.cancel.check("fitting a rarity model").map_err(|_| Error::Cancelled)?;
+            let past = Past { bursts: config.bursts.contains(&features[feature].name), ..past };
             Ok(Population::fit(&table.columns[feature], table, past, config.trust_days))
         });
         let fitted: Vec<(Population, Vec<f64>)> = fitted.into_iter().collect::<Result<_>>()?;
@@ -249,7 +251,7 @@ impl Rarity {
         let mut surprises: Vec<Vec<f64>> = columns
             .map(|((history, population), column)| match (history, population, column) {
                 (History::Value(own), Population::Value(all), Column::Values(values)) => {
-                    own.surprises(all, values, &ages, self.config.trust_days)
+                    own.surprises(all, values, &table.days, &ages, self.config.trust_days)
                 }
                 (History::Count(own), Population::Count(all), Column::Counts(counts)) => {
                     own.surprises(all, counts, &table.hours)

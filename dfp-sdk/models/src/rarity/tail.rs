@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 const STEP: f64 = 0.1;
 /// From here on, the tail is exponential: the rarest 2 % of the sample.
 const EXPONENTIAL_FROM: f64 = 3.9;
+/// A nat is at least this much: what a sample of equal or nearly equal numbers has not seen may still be ordinary.
+const LEAST_SCALE: f64 = 0.3;
 /// Largest surprise: finite, whatever is asked of whatever was loaded.
 const MOST: f64 = 1e12;
 
@@ -35,13 +37,16 @@ impl Tail {
         let mut knots: Vec<f64> = (0..=steps).map(|step| at(step as f64 * STEP)).collect();
         // The whole sample is above the first knot.
         knots[0] = sample[n - 1];
+        for step in 1..=steps {
+            knots[step] = knots[step].max(knots[step - 1] + STEP * LEAST_SCALE);
+        }
         let start = knots[steps];
         let beyond = sample.iter().take_while(|value| **value > start);
         let (count, excess) =
             beyond.fold((0.0, 0.0), |(count, sum), value| (count + 1.0, sum + value - start));
         let spread = (start - knots[0]).max(0.0);
         let scale = if count > 0.0 { excess / count } else { spread / EXPONENTIAL_FROM };
-        Self { knots, scale: scale.max(1e-3) }
+        Self { knots, scale: scale.max(LEAST_SCALE) }
     }
 
     /// -ln of the share of normal days that hold a number as large as this.

@@ -19,6 +19,8 @@ const AGES: [u32; 7] = [0, 1, 2, 4, 8, 16, 31];
 const SETTLED: u32 = 10;
 /// Weight of the population in an entity's rate of new values, in new values.
 const PRIOR: f64 = 1.0;
+/// So many new values earlier on a day make another one more surprising, not more: after them, a day is odd anyway.
+const MOST_NEW: u32 = 2;
 /// Most different values kept per feature, the most used.
 pub(super) const MOST_VALUES: usize = 20_000;
 
@@ -28,6 +30,8 @@ pub(super) const MOST_VALUES: usize = 20_000;
 pub(super) struct Population {
     /// Share of days that bring a new value, by age of the entity.
     new_days: [f64; AGES.len()],
+    /// Probability that a day's new value is followed by another one, by age of the entity; 1 if that is not counted.
+    more: [f64; AGES.len()],
     /// Share of new values used by as few other entities as the class says, or fewer.
     at_most: [f64; CLASSES],
     entities: u32,
@@ -71,7 +75,7 @@ struct Walk {
     history: Counts,
     seen: Map<u32, Seen>,
     today: Option<i64>,
-    new_today: bool,
+    new_today: u32,
 }
 
 #[derive(Default, Clone, Copy)]
@@ -96,7 +100,7 @@ impl Walk {
             return false;
         }
         self.today = Some(day);
-        self.new_today = false;
+        self.new_today = 0;
         self.history.active += 1;
         self.history.settled += u32::from(self.history.active > SETTLED);
         true
@@ -122,8 +126,8 @@ impl Walk {
         if seen.last != day {
             (seen.days, seen.last) = (seen.days + 1, day);
         }
-        let first_today = new && !self.new_today;
-        self.new_today |= new;
+        let first_today = new && self.new_today == 0;
+        self.new_today += u32::from(new);
         self.history.new += u32::from(first_today && self.history.active > SETTLED);
         (new, first_today)
     }
@@ -165,6 +169,8 @@ pub(super) struct Past<'a> {
     pub(super) warm_up: i64,
     /// Days between two trainings.
     pub(super) stale: i64,
+    /// Whether several new values on one day are more surprising than one.
+    pub(super) bursts: bool,
 }
 
 impl Past<'_> {
@@ -181,6 +187,7 @@ impl Population {
         let uses = FirstUses::of(values, past.days, past.entities);
         let mut days_of_age = [0.0; AGES.len()];
         let mut new_of_age = [0.0; AGES.len()];
+        let mut further_of_age = [0.0; AGES.len()];
         let mut new_of_class = [0.0; CLASSES];
         let entities = past.entities.len() as u32;
         for rows in past.entities {
@@ -193,14 +200,18 @@ impl Population {
                 let (new, first_today) = walk.note(value, day);
                 if first_today {
                     new_of_age[age(walk.earlier_days())] += 1.0;
+                } else if new {
+                    further_of_age[age(walk.earlier_days())] += 1.0;
                 }
                 if new && day >= past.first_day + past.warm_up {
                     new_of_class[class(uses.before(value, past.trained(day)), entities)] += 1.0;
                 }
             }
         }
+        let more = |age: usize| (further_of_age[age] + 0.5) / (new_of_age[age] + further_of_age[age] + 1.0);
         let population = Self {
             new_days: std::array::from_fn(|age| (new_of_age[age] + 0.5) / (days_of_age[age] + 1.0)),
+            more: std::array::from_fn(|age| if past.bursts { more(age) } else { 1.0 }),
             at_most: cumulated(new_of_class),
             entities,
             users: most_used(&values.names, &uses.0),
@@ -237,6 +248,7 @@ impl Population {
                     counts: walk.history,
                     active_days: walk.earlier_days(),
                     days,
+                    new_before: walk.new_today,
                     days_of_rarer: rarer.filter(|n| *n <= days).map(f64::from).sum(),
                     fresh: walk.seen.get(&value).is_some_and(|seen| seen.first >= trained),
                     users: uses.before(value, trained),
@@ -253,7 +265,8 @@ impl Population {
         let rate = if usual < 0.9 { own / (f64::from(case.counts.settled) + PRIOR / usual) } else { usual };
         let new = (rate * self.at_most[class(case.users, self.entities)]).min(1.0);
         if case.days == 0 {
-            return -new.max(FLOOR).ln();
+            let more = self.more[age(case.active_days)].max(FLOOR);
+            return -new.max(FLOOR).ln() - f64::from(case.new_before.min(MOST_NEW)) * more.ln();
         }
         let known = (rate + case.days_of_rarer / (f64::from(case.active_days) + 1.0)).min(1.0);
         let distrust = if case.fresh { trust / (f64::from(case.days) + trust) } else { 0.0 };
@@ -262,7 +275,26 @@ impl Population {
 
     pub(super) fn is_valid(&self) -> bool {
         let share = |share: &f64| (0.0..=1.0).contains(share);
-        self.new_days.iter().chain(&self.at_most).all(share)
+        self.new_days.iter().chain(&self.more).chain(&self.at_most).all(share)
+    }
+}
+
+/// Numbers the new values of a day in the order of their appearance.
+#[derive(Default)]
+struct News {
+    day: i64,
+    numbers: Map<usize, u32>,
+}
+
+impl News {
+    /// How many other new values the day had before this one.
+    fn before(&mut self, value: usize, day: i64) -> u32 {
+        if self.day != day {
+            self.day = day;
+            self.numbers.clear();
+        }
+        let next = self.numbers.len() as u32;
+        *self.numbers.entry(value).or_insert(next)
     }
 }
 
@@ -273,6 +305,8 @@ struct Case {
     active_days: u32,
     /// With this value, before today.
     days: u32,
+    /// If there are none: new values earlier today.
+    new_before: u32,
     /// Sum over all values that were there on as many days or fewer.
     days_of_rarer: f64,
     /// Whether the value first appeared after training.
@@ -324,11 +358,13 @@ impl History {
         most.map(|(name, _)| name.as_str())
     }
 
-    /// Surprises of new rows. `ages` are active days of the entity that the batch tells of, per row.
+    /// Surprises of new rows, oldest first. `today` is the day of each row, and `ages` the active days of the entity that
+    /// the batch tells of.
     pub(super) fn surprises(
         &self,
         population: &Population,
         values: &Values,
+        today: &[i64],
         ages: &[u32],
         trust: f64,
     ) -> Vec<f64> {
@@ -344,6 +380,7 @@ impl History {
             Some(*sum)
         }));
         let counts = Counts { active: self.active_days, settled: self.settled_days, new: self.new_days };
+        let mut news = News::default();
         let surprise = |row: usize| {
             let value = values.codes[row] as usize;
             let known = days_of[value];
@@ -351,6 +388,7 @@ impl History {
             let rarer = sums[sorted.partition_point(|other| *other <= days)];
             let fresh = known == 0;
             let case = Case {
+                new_before: if days == 0 { news.before(value, today[row]) } else { 0 },
                 counts,
                 active_days: self.active_days.max(ages[row]),
                 days,
@@ -365,6 +403,7 @@ impl History {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp)] // Equal means equal here.
 mod tests {
     use super::*;
 
@@ -382,7 +421,7 @@ mod tests {
     }
 
     fn past<'a>(days: &'a [i64], entities: &'a [Vec<usize>]) -> Past<'a> {
-        Past { days, entities, first_day: 0, warm_up: 10, stale: 15 }
+        Past { days, entities, first_day: 0, warm_up: 10, stale: 15, bursts: true }
     }
 
     fn one(name: &str, days_seen: Option<u32>) -> Values {
@@ -400,7 +439,7 @@ mod tests {
         assert!(population.is_valid());
         let of = |entity: usize, name: &str| {
             let history = History::of(&values, &days, &entities[entity]);
-            history.surprises(&population, &one(name, None), &[0], 3.0)[0]
+            history.surprises(&population, &one(name, None), &[60], &[0], 3.0)[0]
         };
         assert!(of(0, "0") < 0.1);
         assert!(of(0, "unheard of") > 4.0);
@@ -423,8 +462,32 @@ mod tests {
         let (values, days, entities) = table(&lists.iter().map(Vec::as_slice).collect::<Vec<_>>(), 60);
         let (population, _) = Population::fit(&values, past(&days, &entities), 3.0);
         let history = History::of(&values, &days, &entities[3]);
-        let surprise = |name| history.surprises(&population, &one(name, None), &[0], 3.0)[0];
+        let surprise = |name| history.surprises(&population, &one(name, None), &[60], &[0], 3.0)[0];
         assert!(surprise("1") + 0.5 < surprise("nobody's"));
+    }
+
+    #[test]
+    fn several_new_values_on_one_day_are_more_surprising_than_one() {
+        // Everybody has a new value every tenth day, never two.
+        let lists: Vec<Vec<u32>> =
+            (0..20).map(|_| (0..60).map(|day| if day % 10 == 9 { 1 + day } else { 0 }).collect()).collect();
+        let (values, days, entities) = table(&lists.iter().map(Vec::as_slice).collect::<Vec<_>>(), 61);
+        let news = Values {
+            codes: vec![0, 1, 1, 2, 3, 0, 4],
+            names: ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec(),
+            days_seen: None,
+        };
+        let surprises = |bursts| {
+            let past = Past { bursts, ..past(&days, &entities) };
+            let (population, _) = Population::fit(&values, past, 3.0);
+            assert!(population.is_valid());
+            let history = History::of(&values, &days, &entities[0]);
+            history.surprises(&population, &news, &[60, 60, 60, 60, 60, 60, 61], &[0; 7], 3.0)
+        };
+        let [first, second, again, third, fourth, back, tomorrow] = surprises(true)[..] else { unreachable!() };
+        assert!(second > first + 2.0 && third > second + 2.0, "{first} {second} {third}");
+        assert_eq!((again, fourth, back, tomorrow), (second, third, first, first));
+        assert_eq!(surprises(false), [first; 7]);
     }
 
     #[test]
@@ -434,7 +497,7 @@ mod tests {
         let (population, _) = Population::fit(&values, past(&days, &entities), 3.0);
         let history = History::of(&values, &days, &entities[0]);
         let after =
-            |seen| history.surprises(&population, &one("new phone", Some(seen)), &[60 + seen], 3.0)[0];
+            |seen| history.surprises(&population, &one("new phone", Some(seen)), &[60], &[60 + seen], 3.0)[0];
         assert!(
             (1..10).all(|seen| after(seen) < after(seen - 1)),
             "{:?}",
@@ -449,7 +512,7 @@ mod tests {
         let (values, days, entities) = table(&lists.iter().map(Vec::as_slice).collect::<Vec<_>>(), 1);
         let (population, _) = Population::fit(&values, past(&days, &entities), 3.0);
         let old = History::of(&values, &days, &entities[0]);
-        let surprise = |history: &History| history.surprises(&population, &one("x", None), &[0], 3.0)[0];
+        let surprise = |history: &History| history.surprises(&population, &one("x", None), &[60], &[0], 3.0)[0];
         assert!(surprise(&History::default()) + 1.0 < surprise(&old));
     }
 }
