@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::kernels::{relu, relu_with_slope};
+
 /// Slope of `rrelu` for negative values: the middle of its range 1/8..1/3, as in evaluation, in training too.
 const RRELU_SLOPE: f32 = 11.0 / 48.0;
 const SELU_ALPHA: f32 = 1.673_263_2;
@@ -42,11 +44,9 @@ pub enum Activation {
 impl Activation {
     /// Replaces every value by the function of it.
     pub fn apply(self, values: &mut [f32]) {
-        // The most common case by itself: a loop over one `max` runs several lanes at once.
+        // The most common case by itself: its loop runs on several lanes at once.
         if self == Self::Relu {
-            for x in values {
-                *x = x.max(0.0);
-            }
+            relu(values);
         } else {
             for x in values {
                 *x = self.value_and_slope(*x).0;
@@ -57,10 +57,7 @@ impl Activation {
     /// As [`apply`](Self::apply), and writes the derivative at the old value to `slopes`.
     pub fn apply_with_slope(self, values: &mut [f32], slopes: &mut [f32]) {
         if self == Self::Relu {
-            for (x, slope) in values.iter_mut().zip(slopes) {
-                *slope = f32::from(*x > 0.0);
-                *x = x.max(0.0);
-            }
+            relu_with_slope(values, slopes);
         } else {
             for (x, slope) in values.iter_mut().zip(slopes) {
                 (*x, *slope) = self.value_and_slope(*x);
