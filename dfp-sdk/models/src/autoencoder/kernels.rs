@@ -28,6 +28,17 @@ macro_rules! vectorized {
 }
 
 vectorized! {
+    /// Takes a record's row of `table` by its code, the numbers of a row `width`, into its column of `values`.
+    fn embed(table: &[f32], width: usize, codes: &[u32], values: &mut [f32]) {
+        for (j, row) in values.chunks_exact_mut(codes.len()).enumerate() {
+            let table = &table[j..];
+            for (x, code) in row.iter_mut().zip(codes) {
+                // Codes are in range: the other branch only spares lanes a jump.
+                *x = table.get(*code as usize * width).copied().unwrap_or(0.0);
+            }
+        }
+    }
+
     /// Adds to every row its `bias`.
     fn add_bias(values: &mut [f32], bias: &[f32]) {
         for (row, bias) in values.chunks_exact_mut(values.len() / bias.len()).zip(bias) {

@@ -16,7 +16,7 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use super::activation::Activation;
 use super::config::Config;
 use super::features::{Feature, Prepared, embedding_width};
-use super::kernels::{add_bias, add_row_sums, multiply};
+use super::kernels::{add_bias, add_row_sums, embed, multiply};
 use super::rng::{DROPOUT, INITIAL, RUN, philox, philox_run, unit};
 use super::scaler::normal_quantile;
 use crate::{Error, Result};
@@ -386,10 +386,7 @@ impl Tile {
             let input = &mut input[columns.start * records..columns.end * records];
             weights.read(c, |block| {
                 let table = block.weight.as_slice().expect("made in standard layout");
-                let width = columns.len();
-                for (j, x) in input.chunks_exact_mut(records).enumerate() {
-                    x.iter_mut().zip(codes).for_each(|(x, code)| *x = table[*code as usize * width + j]);
-                }
+                embed(table, columns.len(), codes, input);
             });
         }
     }

@@ -12,7 +12,7 @@ use super::distinct::Distinct;
 use super::features::{Features, Prepared};
 use super::kernels::largest_rows;
 use super::loss::{Scratch, Targets, losses};
-use super::network::{Network, Shape, TILE, Tile, matrix};
+use super::network::{Network, Shape, TILE, Tile};
 use super::scaler::{Scaler, ScalerKind};
 /// Z-scores are cut off here, so that sums stay finite.
 const FARTHEST_Z: f64 = 1e30;
@@ -98,11 +98,21 @@ fn write_losses(
         let (output, terms) = tile.output_and_delta(shape);
         let by_feature = &mut by_feature[..records * features];
         losses(shape, output, targets, by_feature, terms, None, &mut scratch);
-        all.assign(&matrix(by_feature, features, records).t());
         // Only weights that a fit cannot make overflow here; such a row is as unusual as can be.
-        all.mapv_inplace(|loss| if loss.is_finite() { loss } else { f32::MAX });
+        for loss in &mut *by_feature {
+            *loss = if loss.is_finite() { *loss } else { f32::MAX };
+        }
+        copy_rows(by_feature, &mut all);
         predict(shape, output, by_feature, &mut room[..records]);
-        predicted.assign(&matrix(by_feature, features, records).t());
+        copy_rows(by_feature, &mut predicted);
+    }
+}
+
+/// Copies every row of `matrix` to a column.
+fn copy_rows(matrix: &[f32], columns: &mut ArrayViewMut2<'_, f32>) {
+    let rows = matrix.chunks_exact(columns.nrows());
+    for (mut column, row) in columns.columns_mut().into_iter().zip(rows) {
+        column.as_slice_mut().expect("columns lie in one piece").copy_from_slice(row);
     }
 }
 
