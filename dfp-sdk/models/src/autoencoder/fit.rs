@@ -14,6 +14,7 @@ use ndarray::Array2;
 use super::config::Config;
 use super::distinct::Distinct;
 use super::features::Prepared;
+use super::kernels::add_row_shares;
 use super::loss::{Scratch, Targets, losses};
 use super::network::{
     Block, DropoutDraw, Network, Shape, TILE, Tile, add_gradient, assemble, matrix, rows_of_mut,
@@ -287,10 +288,8 @@ impl<'a> Training<'a> {
         let used = batch.len().div_ceil(TILE);
         for slot in &self.slots[..used] {
             let slot = slot.read().expect(NO_PANIC);
-            let losses = slot.losses.chunks_exact(slot.tile.records());
-            let means = losses
-                .map(|losses| losses.iter().map(|loss| f64::from(*loss)).sum::<f64>() / batch.len() as f64);
-            sums.iter_mut().zip(means).for_each(|(sum, mean)| *sum += mean);
+            let losses = &slot.losses[..slot.tile.records() * sums.len()];
+            add_row_shares(&mut sums, losses, 1.0 / batch.len() as f64);
         }
     }
 }

@@ -6,6 +6,8 @@
 //! operations in the same order at any width, and nothing is fused: these loops give the same bytes on any processor.
 //! (Matrix products do not: `matrixmultiply` fuses additions where the processor can.)
 
+use std::ops::AddAssign;
+
 /// Runs an expression at the widest vectors the processor has. What it calls must be inlined for that.
 macro_rules! vectorize {
     ($work:expr) => {
@@ -48,18 +50,25 @@ vectorized! {
         }
     }
 
-    /// `max(x, 0)`.
-    fn relu(values: &mut [f32]) {
-        for x in values {
-            *x = x.max(0.0);
+    /// `max(x, 0)`, of every row with its `bias` added.
+    fn relu(values: &mut [f32], bias: &[f32]) {
+        for (row, bias) in values.chunks_exact_mut(values.len() / bias.len()).zip(bias) {
+            for x in row {
+                *x = (*x + bias).max(0.0);
+            }
         }
     }
 
-    /// `max(x, 0)`, and its derivative at the old value.
-    fn relu_with_slope(values: &mut [f32], slopes: &mut [f32]) {
-        for (x, slope) in values.iter_mut().zip(slopes) {
-            *slope = if *x > 0.0 { 1.0 } else { 0.0 };
-            *x = x.max(0.0);
+    /// As [`relu`], and its derivative.
+    fn relu_with_slope(values: &mut [f32], bias: &[f32], slopes: &mut [f32]) {
+        let records = values.len() / bias.len();
+        let rows = values.chunks_exact_mut(records).zip(slopes.chunks_exact_mut(records));
+        for ((row, slopes), bias) in rows.zip(bias) {
+            for (x, slope) in row.iter_mut().zip(slopes) {
+                let biased = *x + bias;
+                *slope = if biased > 0.0 { 1.0 } else { 0.0 };
+                *x = biased.max(0.0);
+            }
         }
     }
 
@@ -72,7 +81,15 @@ vectorized! {
     fn add_row_sums(sums: &mut [f32], values: &[f32]) {
         let records = values.len() / sums.len();
         for (total, row) in sums.iter_mut().zip(values.chunks_exact(records)) {
-            *total += sum(row);
+            *total += sum::<f32>(row);
+        }
+    }
+
+    /// As [`add_row_sums`], in 64 bits, and of each sum a `share`.
+    fn add_row_shares(totals: &mut [f64], values: &[f32], share: f64) {
+        let records = values.len() / totals.len();
+        for (total, row) in totals.iter_mut().zip(values.chunks_exact(records)) {
+            *total += share * sum::<f64>(row);
         }
     }
 
@@ -136,20 +153,24 @@ const LANES: usize = 16;
 
 #[allow(clippy::inline_always)] // As in `vectorized!`.
 #[inline(always)]
-fn sum(values: &[f32]) -> f32 {
+fn sum<T: Copy + Default + AddAssign + From<f32>>(values: &[f32]) -> T {
     let (groups, rest) = values.as_chunks::<LANES>();
-    let mut lanes = [0.0; LANES];
+    let mut lanes = [T::default(); LANES];
     for group in groups {
-        lanes.iter_mut().zip(group).for_each(|(lane, x)| *lane += x);
+        lanes.iter_mut().zip(group).for_each(|(lane, x)| *lane += T::from(*x));
     }
     let mut half = LANES / 2;
     while half > 0 {
         for lane in 0..half {
-            lanes[lane] += lanes[lane + half];
+            let other = lanes[lane + half];
+            lanes[lane] += other;
         }
         half /= 2;
     }
-    rest.iter().fold(lanes[0], |sum, x| sum + x)
+    for x in rest {
+        lanes[0] += T::from(*x);
+    }
+    lanes[0]
 }
 
 /// `e^x` for `x <= 0`, within 2e-7 of it relatively. Below -87 it stays at `e^-87`, and so for what is not a number.
@@ -243,14 +264,15 @@ mod tests {
             let data = values(3 * n);
             let mut biased = data.clone();
             add_bias(&mut biased, &[0.0, 1.5, -2.0]);
-            let (mut cut, mut slopes) = (biased.clone(), vec![9.0; 3 * n]);
-            relu_with_slope(&mut cut, &mut slopes);
-            let mut plain = biased.clone();
-            relu(&mut plain);
+            let (mut cut, mut slopes) = (data.clone(), vec![9.0; 3 * n]);
+            relu_with_slope(&mut cut, &[0.0, 1.5, -2.0], &mut slopes);
+            let mut plain = data.clone();
+            relu(&mut plain, &[0.0, 1.5, -2.0]);
             let mut product = biased.clone();
             multiply(&mut product, &slopes);
-            let mut sums = [1.0; 3];
+            let (mut sums, mut shares) = ([1.0; 3], [1.0; 3]);
             add_row_sums(&mut sums, &data);
+            add_row_shares(&mut shares, &data, 0.5);
             for (row, bias) in [0.0, 1.5, -2.0].into_iter().enumerate() {
                 for i in row * n..(row + 1) * n {
                     let x = data[i] + bias;
@@ -262,6 +284,7 @@ mod tests {
                 }
                 let exact: f64 = data[row * n..(row + 1) * n].iter().map(|x| f64::from(*x)).sum();
                 assert!((f64::from(sums[row]) - 1.0 - exact).abs() < 1e-4);
+                assert!((shares[row] - 1.0 - 0.5 * exact).abs() < 1e-9);
             }
         }
     }
@@ -303,6 +326,28 @@ mod tests {
         let mut best = [0.0; 5];
         largest_rows(&logits, &mut largest, &mut best);
         assert_eq!(best, [1.0, 0.0, 1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn vectors_change_no_bit() {
+        for n in LENGTHS {
+            let logits = values(n);
+            let (mut largest, mut powers, mut sums) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
+            softmax_terms(&logits, &mut largest, &mut powers, &mut sums);
+            assert_eq!(powers, vec![1.0; n]);
+            let (mut most, mut total) = ([0.0], [0.0]);
+            softmax_terms(&logits, &mut most, &mut powers, &mut total);
+            let mut logarithms = powers.clone();
+            add_logarithms(&mut logarithms, &powers);
+            // The same functions, compiled for the least processor.
+            for i in 0..n {
+                let power = exp(logits[i] - most[0]);
+                assert_eq!((powers[i], logarithms[i]), (power, power + ln(power)));
+            }
+            let mut sums = [0.0];
+            add_row_sums(&mut sums, &logits);
+            assert_eq!(sums[0], sum::<f32>(&logits));
+        }
     }
 
     #[test]

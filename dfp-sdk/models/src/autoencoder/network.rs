@@ -402,19 +402,28 @@ impl Tile {
         for l in 0..=shape.layers.len() {
             let (before, after) = self.activations.split_at_mut(l + 1);
             let input = matrix(&before[l], shape.width(l), records);
+            let activation = shape.layers.get(l).map(|layer| layer.1);
             for index in shape.slices[l].clone() {
-                weights.read(index, |block| affine(&input, block, &mut after[0]));
+                weights.read(index, |block| {
+                    let Place::Linear { outputs, .. } = &block.place else { return };
+                    let range = outputs.start * records..outputs.end * records;
+                    let output = &mut after[0][range.clone()];
+                    let mut product = matrix_mut(output, outputs.len(), records);
+                    general_mat_mul(1.0, &block.weight.t(), &input, 0.0, &mut product);
+                    match (activation, self.slopes.get_mut(l + 1).filter(|slopes| !slopes.is_empty())) {
+                        (None, _) => add_bias(output, &block.bias),
+                        (Some(function), None) => function.apply(output, &block.bias),
+                        (Some(function), Some(slopes)) => {
+                            function.apply_with_slope(output, &block.bias, &mut slopes[range]);
+                        }
+                    }
+                });
             }
-            if l == shape.layers.len() {
+            if activation.is_none() {
                 break;
             }
             let used = records * shape.width(l + 1);
             let (values, slopes) = (&mut after[0][..used], &mut self.slopes[l + 1]);
-            if slopes.is_empty() {
-                shape.layers[l].1.apply(values);
-            } else {
-                shape.layers[l].1.apply_with_slope(values, &mut slopes[..used]);
-            }
             if let Some(draw) = dropout {
                 drop_out(draw, l as u32, self.first as u32, records, values, slopes);
             }
@@ -447,15 +456,6 @@ impl Tile {
             }
         }
     }
-}
-
-/// `input * weight + bias` into the block's rows of `output`.
-fn affine(input: &ArrayView2<'_, f32>, block: &Block, output: &mut [f32]) {
-    let Place::Linear { outputs, .. } = &block.place else { return };
-    let records = input.ncols();
-    let output = &mut output[outputs.start * records..outputs.end * records];
-    general_mat_mul(1.0, &block.weight.t(), input, 0.0, &mut matrix_mut(output, outputs.len(), records));
-    add_bias(output, &block.bias);
 }
 
 /// Dropout of a layer's `values`, of records from position `first` on.
