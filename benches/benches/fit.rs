@@ -1,14 +1,14 @@
-//! Training autoencoders: one user, many users, a whole company. Beside each time, the share of the machine's
-//! multiply-add rate that the whole fit reaches.
+//! Training autoencoders: one user, many users, a whole company. Beside each time, the rate of the fit's matrix products
+//! alone, and what share of the fit is spent outside them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use criterion::{Criterion, criterion_group, criterion_main};
-use dfp_benches::{FEATURES, ONE_USER, peak_rate, sign_ins};
+use dfp_benches::{FEATURES, ONE_USER, Products, report, sign_ins};
 use dfp_core::{FitContext, Trainer};
 use dfp_models::autoencoder::features::Features;
-use dfp_models::autoencoder::network::Shape;
+use dfp_models::autoencoder::network::{SLICE, Shape, TILE};
 use dfp_models::autoencoder::{AutoencoderTrainer, Config};
 
 fn trainer(config: &Config) -> AutoencoderTrainer {
@@ -19,28 +19,22 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Floating-point operations of training: 6 per multiply-add, the first layer's way back aside.
-fn operations(config: &Config, data: &RecordBatch) -> f64 {
+/// The products of a fit over `data`, and how many rows a batch has.
+fn products(config: &Config, data: &RecordBatch) -> (Products, usize) {
     let features = Features::fit(data, &FEATURES.map(str::to_owned), config).expect("they can be learned");
     let shape = Shape::new(features.list(), config);
-    let unneeded = 2 * shape.values() * shape.width(1);
-    ((6 * shape.multiply_adds() - unneeded) * data.num_rows() * config.epochs) as f64
+    let widths = (0..=shape.layers.len() + 1).map(|l| shape.width(l)).collect();
+    let batch = config.batch_size.max(data.num_rows().div_ceil(config.max_steps.max(1)));
+    let batch = if config.max_steps == 0 { config.batch_size } else { batch };
+    (Products::new(widths, shape.values(), SLICE, TILE), batch)
 }
 
-fn report(name: &str, operations: f64, threads: usize, work: impl Fn()) {
-    let mut best = Duration::MAX;
-    for _ in 0..3 {
-        let start = Instant::now();
-        work();
-        best = best.min(start.elapsed());
-    }
-    let (rate, peak) = (operations / best.as_secs_f64(), peak_rate());
-    println!(
-        "{name}: {best:.2?}, {:.1} GFLOP/s on {threads} thread(s); one core's large product {:.1} GFLOP/s: {:.0} % a thread",
-        rate / 1e9,
-        peak / 1e9,
-        100.0 * rate / peak / threads as f64
-    );
+/// Prints how near fits of all `users` on `threads` threads come to what the machine can do.
+fn report_fits(name: &str, config: &Config, users: &[RecordBatch], threads: usize, work: impl Fn()) {
+    let (mut products, batch) = products(config, &users[0]);
+    let (rows, epochs) = (users[0].num_rows(), config.epochs * users.len());
+    let operations = (products.training_operations() * rows * epochs) as f64;
+    report(name, operations, threads, work, || (0..epochs).for_each(|_| products.train(rows, batch)));
 }
 
 fn one_user(criterion: &mut Criterion) {
@@ -48,7 +42,8 @@ fn one_user(criterion: &mut Criterion) {
     for (name, config) in [("default", Config::default()), ("morpheus", Config::morpheus())] {
         let trainer = trainer(&config);
         let work = || drop(trainer.fit(&data, &FitContext::default()).expect("it trains"));
-        report(&format!("one user of 300 rows, {name}"), operations(&config, &data), 1, work);
+        let users = std::slice::from_ref(&data);
+        report_fits(&format!("one user of 300 rows, {name}"), &config, users, 1, work);
         criterion.bench_function(&format!("fit/user300/{name}"), |b| b.iter(work));
     }
 }
@@ -59,8 +54,7 @@ fn many_users(criterion: &mut Criterion) {
     let trainer = trainer(&config);
     let context = FitContext { threads: threads(), ..FitContext::default() };
     let work = || assert!(trainer.fit_many(&users, &context).iter().all(Result::is_ok));
-    let all = users.iter().map(|data| operations(&config, data)).sum();
-    report("100 users of 500 rows, default", all, threads(), work);
+    report_fits("100 users of 500 rows, default", &config, &users, threads(), work);
     criterion.bench_function("fit/users100x500/default", |b| b.iter(work));
 }
 
@@ -73,7 +67,8 @@ fn company(criterion: &mut Criterion) {
     for threads in counts {
         let context = FitContext { threads, ..FitContext::default() };
         let work = || drop(trainer.fit(&data, &context).expect("it trains"));
-        report("one epoch of 100 000 rows, default", operations(&config, &data), threads, work);
+        let users = std::slice::from_ref(&data);
+        report_fits("one epoch of 100 000 rows, default", &config, users, threads, work);
         criterion
             .bench_function(&format!("fit/company100k/default on {threads} thread(s)"), |b| b.iter(work));
     }

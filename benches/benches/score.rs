@@ -1,10 +1,11 @@
 //! Scoring with an autoencoder on one core: rows a second, with and without repeated rows.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use dfp_benches::{FEATURES, ONE_USER, peak_rate, sign_ins};
+use dfp_benches::{FEATURES, ONE_USER, Products, report, sign_ins};
 use dfp_core::{FitContext, Model};
+use dfp_models::autoencoder::network::{SLICE, TILE};
 use dfp_models::autoencoder::{AutoencoderTrainer, Config, score};
 
 const ROWS: usize = 50_000;
@@ -25,18 +26,13 @@ fn scoring(criterion: &mut Criterion) {
             });
         }
         let rows = model.encoder().prepare(&sign_ins(ROWS, ROWS, ONE_USER, 2)).expect("they can be prepared");
-        let start = Instant::now();
-        score::losses_of(model.network(), &rows, 1);
-        let seconds = start.elapsed().as_secs_f64();
-        let (rate, peak) =
-            ((2 * model.network().shape().multiply_adds() * ROWS) as f64 / seconds, peak_rate());
-        println!(
-            "losses of {ROWS} different rows, {name}: {:.0} rows/s, {:.1} GFLOP/s, {:.0} % of a large product's {:.1}",
-            ROWS as f64 / seconds,
-            rate / 1e9,
-            100.0 * rate / peak,
-            peak / 1e9
-        );
+        let shape = model.network().shape();
+        let widths = (0..=shape.layers.len() + 1).map(|l| shape.width(l)).collect();
+        let mut products = Products::new(widths, shape.values(), SLICE, TILE);
+        let operations = (products.forward_operations() * ROWS) as f64;
+        let work = || drop(score::losses_of(model.network(), &rows, 1));
+        let name = format!("losses of {ROWS} different rows, {name}");
+        report(&name, operations, 1, work, || products.score(ROWS));
     }
 }
 

@@ -14,11 +14,14 @@ use ndarray::Array2;
 use super::config::Config;
 use super::distinct::Distinct;
 use super::features::Prepared;
-use super::loss::{Targets, losses};
-use super::network::{Block, DropoutDraw, Network, Shape, TILE, Tile, add_gradient, assemble, rows_of_mut};
+use super::kernels::add_row_shares;
+use super::loss::{Scratch, Targets, losses};
+use super::network::{
+    Block, DropoutDraw, Network, Shape, TILE, Tile, add_gradient, assemble, matrix, rows_of_mut,
+};
 use super::optimizer::State;
 use super::rng::{VALIDATION, shuffle};
-use super::swap::{draw, swap, swap_rows};
+use super::swap::{draws, swap, swap_rows};
 use super::team::{Meeting, Queue, run};
 use crate::{Error, Result};
 
@@ -87,15 +90,15 @@ impl AsRef<Block> for Learning {
 /// A tile of the batch and its losses.
 struct Slot {
     tile: Tile,
-    /// Per row and feature.
-    losses: Array2<f32>,
-    scratch: Vec<f32>,
+    /// Per feature and record.
+    losses: Vec<f32>,
+    scratch: Scratch,
 }
 
 impl Slot {
     fn new(shape: &Shape, rows: usize, training: bool) -> Self {
-        let losses = Array2::zeros((rows, shape.features()));
-        Self { tile: Tile::new(shape, rows, training), losses, scratch: Vec::new() }
+        let losses = vec![0.0; rows * shape.features()];
+        Self { tile: Tile::new(shape, rows, training), losses, scratch: Scratch::new(rows) }
     }
 }
 
@@ -246,16 +249,16 @@ impl<'a> Training<'a> {
         let start = batch.start + nth * TILE;
         let rows = start..batch.end.min(start + TILE);
         let mut slot = self.slots[nth].write().expect(NO_PANIC);
-        let Slot { tile, losses: row_losses, scratch } = &mut *slot;
+        let Slot { tile, losses: tile_losses, scratch } = &mut *slot;
         tile.gather(&self.shape, &self.blocks[..], &self.noisy, rows.clone());
         let share = self.config.dropout;
         let dropout = (share > 0.0).then_some(DropoutDraw { share, seed: self.config.seed, epoch });
         tile.forward(&self.shape, &self.blocks[..], dropout);
         let targets = Targets { data: self.clean, order: Some(&self.order), first: start };
         let scale = 1.0 / (batch.len() * self.shape.features()) as f32;
-        let (output, delta) = tile.output_and_delta();
-        let row_losses = rows_of_mut(row_losses, 0..rows.len());
-        losses(&self.shape, &output, targets, row_losses, Some((delta, scale)), scratch);
+        let (output, delta) = tile.output_and_delta(&self.shape);
+        let tile_losses = &mut tile_losses[..rows.len() * self.shape.features()];
+        losses(&self.shape, output, targets, tile_losses, delta, Some(scale), scratch);
         tile.backward(&self.shape, &self.blocks[..]);
     }
 
@@ -275,20 +278,18 @@ impl<'a> Training<'a> {
         let (optimizer, standard) = (&self.config.optimizer, "made in standard layout");
         let weight = block.weight.as_slice_mut().expect(standard);
         weight_state.step(optimizer, rate, step, weight, weight_gradient.as_slice().expect(standard));
-        bias_state.step(optimizer, rate, step, &mut block.bias, bias_gradient);
+        if !bias_gradient.is_empty() {
+            bias_state.step(optimizer, rate, step, &mut block.bias, bias_gradient);
+        }
     }
 
     fn add_losses(&self, batch: &Range<usize>) {
         let mut sums = self.loss_sums.write().expect(NO_PANIC);
         let used = batch.len().div_ceil(TILE);
-        for (nth, slot) in self.slots[..used].iter().enumerate() {
+        for slot in &self.slots[..used] {
             let slot = slot.read().expect(NO_PANIC);
-            let rows = TILE.min(batch.len() - nth * TILE);
-            for row in slot.losses.rows().into_iter().take(rows) {
-                sums.iter_mut()
-                    .zip(row)
-                    .for_each(|(sum, loss)| *sum += f64::from(*loss) / batch.len() as f64);
-            }
+            let losses = &slot.losses[..slot.tile.records() * sums.len()];
+            add_row_shares(&mut sums, losses, 1.0 / batch.len() as f64);
         }
     }
 }
@@ -344,8 +345,8 @@ impl Noise<'_> {
         noisy.iter_mut().enumerate().for_each(|(position, value)| *value = at(position));
         for (b, noisy) in noisy.chunks_mut(self.block).enumerate() {
             let rows = noisy.len();
-            let draws = 0..swap_rows(rows, self.config.swap_probability) as u32;
-            let draws = draws.map(|k| draw(self.config.seed, self.epoch, b as u32, column as u32, k, rows));
+            let wanted = swap_rows(rows, self.config.swap_probability);
+            let draws = draws(self.config.seed, self.epoch, b as u32, column as u32, wanted, rows);
             swap(|row| at(b * self.block + row), noisy, draws);
         }
     }
@@ -404,11 +405,15 @@ fn evaluate(
 ) {
     for start in (0..inputs.rows).step_by(TILE) {
         let rows = start..inputs.rows.min(start + TILE);
-        slot.tile.gather(shape, weights, inputs, rows.clone());
-        slot.tile.forward(shape, weights, None);
+        let Slot { tile, losses: tile_losses, scratch } = &mut *slot;
+        tile.gather(shape, weights, inputs, rows.clone());
+        tile.forward(shape, weights, None);
         let targets = Targets { data: targets, order: None, first: start };
-        let out = rows_of_mut(row_losses, rows);
-        losses(shape, &slot.tile.output(), targets, out, None, &mut slot.scratch);
+        let (output, room) = tile.output_and_delta(shape);
+        let tile_losses = &mut tile_losses[..rows.len() * shape.features()];
+        losses(shape, output, targets, tile_losses, room, None, scratch);
+        let by_feature = matrix(tile_losses, shape.features(), rows.len());
+        rows_of_mut(row_losses, rows).assign(&by_feature.t());
     }
 }
 

@@ -5,6 +5,7 @@
 //! comparing with other implementations and for building others: each does one step of the way.
 
 mod distinct;
+mod kernels;
 mod loss;
 mod optimizer;
 mod team;

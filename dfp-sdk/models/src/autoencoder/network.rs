@@ -16,7 +16,8 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 use super::activation::Activation;
 use super::config::Config;
 use super::features::{Feature, Prepared, embedding_width};
-use super::rng::{DROPOUT, INITIAL, philox, unit};
+use super::kernels::{add_bias, add_row_sums, embed, multiply};
+use super::rng::{DROPOUT, INITIAL, RUN, philox, philox_run, unit};
 use super::scaler::normal_quantile;
 use crate::{Error, Result};
 
@@ -93,6 +94,11 @@ impl Shape {
     pub fn logits(&self, c: usize) -> Range<usize> {
         let start = self.values() + self.codes[..c].iter().sum::<usize>();
         start..start + self.codes[c]
+    }
+
+    /// Rows of the output that feature `feature` has, in model order: one number, one logit, or one logit per code.
+    pub fn outputs(&self, feature: usize) -> Range<usize> {
+        feature.checked_sub(self.values()).map_or(feature..feature + 1, |c| self.logits(c))
     }
 
     /// Number of weights.
@@ -187,16 +193,18 @@ impl Network {
             // A bias has the bounds of the weight before it.
             let weight = tensors[tensor as usize - usize::from(name.contains("bias"))].1;
             let bound = 1.0 / (weight[1] as f64).sqrt();
-            let value = |i: usize| {
-                let share = unit(philox(seed, [i as u32, INITIAL, tensor, 0])[0]);
+            let value = |word: u32| {
                 let x = if name.starts_with("embedding") {
-                    normal_quantile(share)
+                    normal_quantile(unit(word))
                 } else {
-                    bound * (2.0 * share - 1.0)
+                    bound * (2.0 * unit(word) - 1.0)
                 };
                 x as f32
             };
-            Ok((0..size[0] * size[1]).map(value).collect())
+            let size = size[0] * size[1];
+            let words =
+                (0..size).step_by(RUN).flat_map(|i| philox_run(seed, [i as u32, INITIAL, tensor, 0])[0]);
+            Ok(words.take(size).map(value).collect())
         })
         .expect("the sizes are right by construction")
     }
@@ -260,13 +268,15 @@ impl Network {
     /// Outputs of the heads for every row: numbers, then logits, `[rows, Shape::width(layers + 1)]`.
     pub fn forward(&self, rows: &Prepared) -> Array2<f32> {
         let shape = &self.shape;
-        let mut outputs = Array2::zeros((rows.rows, shape.width(shape.layers.len() + 1)));
+        let outputs_width = shape.width(shape.layers.len() + 1);
+        let mut outputs = Array2::zeros((rows.rows, outputs_width));
         let mut tile = Tile::new(shape, rows.rows.min(TILE), false);
         for start in (0..rows.rows).step_by(TILE) {
             let range = start..rows.rows.min(start + TILE);
             tile.gather(shape, &self.blocks[..], rows, range.clone());
             tile.forward(shape, &self.blocks[..], None);
-            rows_of_mut(&mut outputs, range).assign(&tile.output());
+            let output = tile.output(shape);
+            rows_of_mut(&mut outputs, range.clone()).assign(&matrix(output, outputs_width, range.len()).t());
         }
         outputs
     }
@@ -301,56 +311,58 @@ pub(super) struct DropoutDraw {
     pub(super) epoch: u32,
 }
 
-/// Some rows on their way through the network, in buffers that are used again and again.
+/// Some records on their way through the network, in buffers that are used again and again. Every matrix has a row per
+/// unit and a column per record, see [`kernels`](super::kernels).
 #[derive(Debug, Clone)]
 pub(super) struct Tile {
-    /// Position of the first row, for random draws.
+    /// Position of the first record, for random draws.
     first: usize,
-    rows: usize,
+    records: usize,
     /// What enters linear layer `l`; last the output.
-    activations: Vec<Array2<f32>>,
+    activations: Vec<Vec<f32>>,
     /// Derivative of the activation that made `activations[l]`; empty where there is none.
-    slopes: Vec<Array2<f32>>,
+    slopes: Vec<Vec<f32>>,
     /// Derivative of the loss by what linear layer `l - 1` put out; 0 is by the embeddings alone.
-    deltas: Vec<Array2<f32>>,
+    deltas: Vec<Vec<f32>>,
     codes: Vec<Vec<u32>>,
 }
 
 impl Tile {
-    /// Buffers for up to `rows` rows; for training, those of the way back too.
-    pub(super) fn new(shape: &Shape, rows: usize, training: bool) -> Self {
-        let depth = shape.layers.len();
-        let back = if training { rows } else { 0 };
-        let matrix = |rows: usize, l: usize| Array2::zeros((rows, shape.width(l)));
-        let mut deltas: Vec<_> = (0..depth + 2).map(|l| matrix(back, l)).collect();
-        deltas[0] = Array2::zeros((back, shape.width(0) - shape.values()));
+    /// Buffers for up to `records`; for training, those of the way back too.
+    pub(super) fn new(shape: &Shape, records: usize, training: bool) -> Self {
+        let last = shape.layers.len() + 1;
+        let back = if training { records } else { 0 };
+        let matrix = |records: usize, l: usize| vec![0.0; records * shape.width(l)];
+        let mut deltas: Vec<_> = (0..last).map(|l| matrix(back, l)).collect();
+        deltas[0] = vec![0.0; back * (shape.width(0) - shape.values())];
+        // Losses work in it even where their derivative is not asked for.
+        deltas.push(matrix(records, last));
         Self {
             first: 0,
-            rows: 0,
-            activations: (0..depth + 2).map(|l| matrix(rows, l)).collect(),
-            slopes: (0..=depth)
-                .map(|l| if l == 0 { Array2::zeros((0, 0)) } else { matrix(back, l) })
-                .collect(),
+            records: 0,
+            activations: (0..=last).map(|l| matrix(records, l)).collect(),
+            slopes: (0..last).map(|l| if l == 0 { Vec::new() } else { matrix(back, l) }).collect(),
             deltas,
-            codes: vec![vec![0; rows]; shape.codes.len()],
+            codes: vec![vec![0; records]; shape.codes.len()],
         }
     }
 
-    /// What entered linear layer `l`.
-    fn activation(&self, l: usize) -> ArrayView2<'_, f32> {
-        rows_of(&self.activations[l], 0..self.rows)
+    /// Records taken in.
+    pub(super) fn records(&self) -> usize {
+        self.records
     }
 
     /// What the heads put out.
-    pub(super) fn output(&self) -> ArrayView2<'_, f32> {
-        self.activation(self.activations.len() - 1)
+    pub(super) fn output(&self, shape: &Shape) -> &[f32] {
+        let last = self.activations.len() - 1;
+        &self.activations[last][..shape.width(last) * self.records]
     }
 
     /// The output, and where its derivative goes.
-    pub(super) fn output_and_delta(&mut self) -> (ArrayView2<'_, f32>, ArrayViewMut2<'_, f32>) {
+    pub(super) fn output_and_delta(&mut self, shape: &Shape) -> (&[f32], &mut [f32]) {
         let last = self.activations.len() - 1;
-        let delta = rows_of_mut(&mut self.deltas[last], 0..self.rows);
-        (rows_of(&self.activations[last], 0..self.rows), delta)
+        let used = shape.width(last) * self.records;
+        (&self.activations[last][..used], &mut self.deltas[last][..used])
     }
 
     /// Takes rows in: values, and the embeddings of codes.
@@ -361,117 +373,111 @@ impl Tile {
         data: &Prepared,
         rows: Range<usize>,
     ) {
-        (self.first, self.rows) = (rows.start, rows.len());
+        let records = rows.len();
+        (self.first, self.records) = (rows.start, records);
         let input = &mut self.activations[0];
-        for (column, values) in data.values.iter().enumerate() {
-            for (x, value) in input.column_mut(column).iter_mut().zip(&values[rows.clone()]) {
-                *x = *value;
-            }
+        for (x, values) in input.chunks_exact_mut(records).zip(&data.values) {
+            x.copy_from_slice(&values[rows.clone()]);
         }
         for (c, codes) in data.codes.iter().enumerate() {
             let codes = &codes[rows.clone()];
-            self.codes[c][..codes.len()].copy_from_slice(codes);
+            self.codes[c][..records].copy_from_slice(codes);
             let columns = shape.embedding(c);
+            let input = &mut input[columns.start * records..columns.end * records];
             weights.read(c, |block| {
-                let (table, width) =
-                    (block.weight.as_slice().expect("made in standard layout"), shape.widths[c]);
-                for (mut x, code) in input.rows_mut().into_iter().zip(codes) {
-                    let start = *code as usize * width;
-                    let row = x.as_slice_mut().expect("made in standard layout");
-                    row[columns.clone()].copy_from_slice(&table[start..start + width]);
-                }
+                let table = block.weight.as_slice().expect("made in standard layout");
+                embed(table, columns.len(), codes, input);
             });
         }
     }
 
-    /// Runs the rows through all layers. With `dropout`, or after [`Tile::new`] for training, also keeps the slopes.
+    /// Runs the records through all layers. With `dropout`, or after [`Tile::new`] for training, also keeps the slopes.
     pub(super) fn forward(
         &mut self,
         shape: &Shape,
         weights: &(impl Weights + ?Sized),
         dropout: Option<DropoutDraw>,
     ) {
+        let records = self.records;
         for l in 0..=shape.layers.len() {
             let (before, after) = self.activations.split_at_mut(l + 1);
-            let input = rows_of(&before[l], 0..self.rows);
-            let mut output = rows_of_mut(&mut after[0], 0..self.rows);
+            let input = matrix(&before[l], shape.width(l), records);
+            let activation = shape.layers.get(l).map(|layer| layer.1);
             for index in shape.slices[l].clone() {
-                weights.read(index, |block| affine(&input, block, &mut output));
+                weights.read(index, |block| {
+                    let Place::Linear { outputs, .. } = &block.place else { return };
+                    let range = outputs.start * records..outputs.end * records;
+                    let output = &mut after[0][range.clone()];
+                    let mut product = matrix_mut(output, outputs.len(), records);
+                    general_mat_mul(1.0, &block.weight.t(), &input, 0.0, &mut product);
+                    match (activation, self.slopes.get_mut(l + 1).filter(|slopes| !slopes.is_empty())) {
+                        (None, _) => add_bias(output, &block.bias),
+                        (Some(function), None) => function.apply(output, &block.bias),
+                        (Some(function), Some(slopes)) => {
+                            function.apply_with_slope(output, &block.bias, &mut slopes[range]);
+                        }
+                    }
+                });
             }
-            if l == shape.layers.len() {
+            if activation.is_none() {
                 break;
             }
-            let values = after[0].as_slice_mut().expect("made in standard layout");
-            let used = self.rows * shape.width(l + 1);
-            let slopes = self.slopes[l + 1].as_slice_mut().expect("made in standard layout");
-            if slopes.is_empty() {
-                shape.layers[l].1.apply(&mut values[..used]);
-            } else {
-                shape.layers[l].1.apply_with_slope(&mut values[..used], &mut slopes[..used]);
-            }
+            let used = records * shape.width(l + 1);
+            let (values, slopes) = (&mut after[0][..used], &mut self.slopes[l + 1]);
             if let Some(draw) = dropout {
-                let width = shape.width(l + 1);
-                let rows = values[..used].chunks_exact_mut(width).zip(slopes[..used].chunks_exact_mut(width));
-                for (row, (values, slopes)) in rows.enumerate() {
-                    drop_out(draw, l as u32, (self.first + row) as u32, values, slopes);
-                }
+                drop_out(draw, l as u32, self.first as u32, records, values, slopes);
             }
         }
     }
 
     /// Carries the derivative from the output back to every layer and the embeddings.
     pub(super) fn backward(&mut self, shape: &Shape, weights: &(impl Weights + ?Sized)) {
+        let records = self.records;
         for l in (0..=shape.layers.len()).rev() {
             let (before, after) = self.deltas.split_at_mut(l + 1);
-            let delta = rows_of(&after[0], 0..self.rows);
-            let mut target = rows_of_mut(&mut before[l], 0..self.rows);
-            if target.is_empty() {
-                continue;
-            }
             // Values have no derivative to carry: only the embeddings' rows of the first layer's weight matter.
             let skipped = if l == 0 { shape.values() } else { 0 };
+            let width = shape.width(l) - skipped;
+            if width == 0 {
+                continue;
+            }
+            let target = &mut before[l][..records * width];
             for (nth, index) in shape.slices[l].clone().enumerate() {
                 let keep = if nth == 0 { 0.0 } else { 1.0 };
                 weights.read(index, |block| {
                     let Place::Linear { outputs, .. } = &block.place else { return };
-                    let weight = rows_of(&block.weight, skipped..block.weight.nrows());
-                    general_mat_mul(
-                        1.0,
-                        &columns_of(&delta, outputs.clone()),
-                        &weight.t(),
-                        keep,
-                        &mut target,
-                    );
+                    let delta = matrix(&after[0][outputs.start * records..], outputs.len(), records);
+                    let weight = block.weight.slice_axis(Axis(0), (skipped..).into());
+                    general_mat_mul(1.0, &weight, &delta, keep, &mut matrix_mut(target, width, records));
                 });
             }
             if l > 0 {
-                let used = self.rows * shape.width(l);
-                let slopes = &self.slopes[l].as_slice().expect("made in standard layout")[..used];
-                let target = before[l].as_slice_mut().expect("made in standard layout");
-                target.iter_mut().zip(slopes).for_each(|(d, slope)| *d *= slope);
+                multiply(target, &self.slopes[l]);
             }
         }
     }
 }
 
-/// `input * weight + bias` into the block's columns of `output`.
-fn affine(input: &ArrayView2<'_, f32>, block: &Block, output: &mut ArrayViewMut2<'_, f32>) {
-    let Place::Linear { outputs, .. } = &block.place else { return };
-    let mut output = output.slice_axis_mut(Axis(1), outputs.clone().into());
-    for mut row in output.rows_mut() {
-        row.as_slice_mut().expect("columns lie side by side").copy_from_slice(&block.bias);
-    }
-    general_mat_mul(1.0, input, &block.weight, 1.0, &mut output);
-}
-
-fn drop_out(draw: DropoutDraw, layer: u32, row: u32, values: &mut [f32], slopes: &mut [f32]) {
+/// Dropout of a layer's `values`, of records from position `first` on.
+fn drop_out(
+    draw: DropoutDraw,
+    layer: u32,
+    first: u32,
+    records: usize,
+    values: &mut [f32],
+    slopes: &mut [f32],
+) {
     let keep = (1.0 / (1.0 - draw.share)) as f32;
-    for (quad, (values, slopes)) in values.chunks_mut(4).zip(slopes.chunks_mut(4)).enumerate() {
-        let words = philox(draw.seed, [quad as u32, DROPOUT + layer, row, draw.epoch]);
-        for ((value, slope), word) in values.iter_mut().zip(slopes).zip(words) {
-            let factor = if unit(word) < draw.share { 0.0 } else { keep };
-            *value *= factor;
-            *slope *= factor;
+    let quads = values.chunks_mut(4 * records).zip(slopes.chunks_mut(4 * records)).enumerate();
+    for (quad, (values, slopes)) in quads {
+        for record in 0..records {
+            let position = first + record as u32;
+            let words = philox(draw.seed, [quad as u32, DROPOUT + layer, position, draw.epoch]);
+            for (at, word) in (record..values.len()).step_by(records).zip(words) {
+                let factor = if unit(word) < draw.share { 0.0 } else { keep };
+                values[at] *= factor;
+                slopes[at] *= factor;
+            }
         }
     }
 }
@@ -485,6 +491,7 @@ pub(super) fn add_gradient(
     weight: &mut Array2<f32>,
     bias: &mut [f32],
 ) {
+    let records = tile.records;
     if first {
         bias.fill(0.0);
     }
@@ -494,26 +501,34 @@ pub(super) fn add_gradient(
                 weight.fill(0.0);
             }
             let columns = shape.embedding(*c);
-            let columns = columns.start - shape.values()..columns.end - shape.values();
-            let (width, all) = (columns.len(), tile.deltas[0].ncols());
+            let width = columns.len();
             let sums = weight.as_slice_mut().expect("made in standard layout");
-            let deltas = tile.deltas[0].as_slice().expect("made in standard layout").chunks_exact(all);
-            for (delta, code) in deltas.zip(&tile.codes[*c]).take(tile.rows) {
-                let sum = &mut sums[*code as usize * width..][..width];
-                sum.iter_mut().zip(&delta[columns.clone()]).for_each(|(sum, d)| *sum += d);
+            let delta = &tile.deltas[0][(columns.start - shape.values()) * records..][..width * records];
+            for (record, code) in tile.codes[*c][..records].iter().enumerate() {
+                let sums = &mut sums[*code as usize * width..][..width];
+                let delta = delta[record..].iter().step_by(records);
+                sums.iter_mut().zip(delta).for_each(|(sum, d)| *sum += d);
             }
         }
         Place::Linear { layer, outputs } => {
-            let delta = rows_of(&tile.deltas[layer + 1], 0..tile.rows);
-            let delta = columns_of(&delta, outputs.clone());
+            let input = matrix(&tile.activations[*layer], shape.width(*layer), records);
+            let delta = &tile.deltas[layer + 1][outputs.start * records..outputs.end * records];
             let keep = if first { 0.0 } else { 1.0 };
-            general_mat_mul(1.0, &tile.activation(*layer).t(), &delta, keep, weight);
-            for row in delta.rows() {
-                let row = row.to_slice().expect("columns lie side by side");
-                bias.iter_mut().zip(row).for_each(|(sum, d)| *sum += d);
-            }
+            general_mat_mul(1.0, &input, &matrix(delta, outputs.len(), records).t(), keep, weight);
+            add_row_sums(bias, delta);
         }
     }
+}
+
+/// The first numbers of a buffer as a matrix.
+pub(super) fn matrix(buffer: &[f32], rows: usize, columns: usize) -> ArrayView2<'_, f32> {
+    ArrayView2::from_shape((rows, columns), &buffer[..rows * columns]).expect("as many numbers as its size")
+}
+
+/// The first numbers of a buffer as a matrix, to write.
+fn matrix_mut(buffer: &mut [f32], rows: usize, columns: usize) -> ArrayViewMut2<'_, f32> {
+    ArrayViewMut2::from_shape((rows, columns), &mut buffer[..rows * columns])
+        .expect("as many numbers as its size")
 }
 
 /// Some rows of a matrix.
@@ -524,9 +539,4 @@ pub(super) fn rows_of(matrix: &Array2<f32>, rows: Range<usize>) -> ArrayView2<'_
 /// Some rows of a matrix, to write.
 pub(super) fn rows_of_mut(matrix: &mut Array2<f32>, rows: Range<usize>) -> ArrayViewMut2<'_, f32> {
     matrix.slice_axis_mut(Axis(0), rows.into())
-}
-
-/// Some columns of rows.
-fn columns_of<'a>(rows: &'a ArrayView2<'_, f32>, columns: Range<usize>) -> ArrayView2<'a, f32> {
-    rows.slice_axis(Axis(1), columns.into())
 }

@@ -1,6 +1,7 @@
 //! How weights follow their gradients (spec section 11).
 
 use super::config::Optimizer;
+use super::kernels::vectorize;
 
 /// Keeps Adam's division from blowing up.
 const EPSILON: f32 = 1e-8;
@@ -31,6 +32,19 @@ impl State {
 
     /// Moves `weights` by their `gradients`. `step` counts from 1.
     pub(super) fn step(
+        &mut self,
+        optimizer: &Optimizer,
+        rate: f64,
+        step: u64,
+        weights: &mut [f32],
+        gradients: &[f32],
+    ) {
+        vectorize!(self.step_inlined(optimizer, rate, step, weights, gradients));
+    }
+
+    #[allow(clippy::inline_always)] // `vectorize!` needs it.
+    #[inline(always)]
+    fn step_inlined(
         &mut self,
         optimizer: &Optimizer,
         rate: f64,
@@ -97,12 +111,16 @@ struct Adam {
 }
 
 impl Adam {
+    #[allow(clippy::inline_always)] // `vectorize!` needs it.
+    #[inline(always)]
     fn remember(&self, w: f32, g: f32, m: &mut f32, v: &mut f32) {
         let g = g + self.decay * w;
         *m += (1.0 - self.b1) * (g - *m);
         *v = self.b2 * *v + (1.0 - self.b2) * g * g;
     }
 
+    #[allow(clippy::inline_always)] // `vectorize!` needs it.
+    #[inline(always)]
     fn move_by(&self, m: f32, v: f32) -> f32 {
         self.size * m / (v.sqrt() * self.correction + EPSILON)
     }

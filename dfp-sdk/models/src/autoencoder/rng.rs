@@ -14,6 +14,8 @@
 //! Epochs count from 0; validation noise of an epoch sets the epoch's highest bit. A word `w` becomes a number below
 //! `n` as the high half of `w * n`.
 
+use super::kernels::vectorize;
+
 /// Stream of row and block orders.
 pub const ORDER: u32 = 0x8000_0000;
 /// First stream of dropout masks.
@@ -24,6 +26,9 @@ pub const INITIAL: u32 = 0xA000_0000;
 pub const SAMPLE: u32 = 0xB000_0000;
 /// Set in the epoch of validation noise.
 pub const VALIDATION: u32 = 0x8000_0000;
+
+/// Counters that [`philox_run`] takes at a time.
+pub const RUN: usize = 16;
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
@@ -38,14 +43,50 @@ const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 /// ```
 pub fn philox(seed: u64, counter: [u32; 4]) -> [u32; 4] {
     let mut key = [seed as u32, (seed >> 32) as u32];
-    let [mut a, mut b, mut c, mut d] = counter;
+    let mut words = counter;
     for _ in 0..10 {
-        let ac = u64::from(MULTIPLIERS[0]) * u64::from(a);
-        let cc = u64::from(MULTIPLIERS[1]) * u64::from(c);
-        (a, b, c, d) = ((cc >> 32) as u32 ^ b ^ key[0], cc as u32, (ac >> 32) as u32 ^ d ^ key[1], ac as u32);
-        key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+        words = round(key, words);
+        key = next_key(key);
     }
-    [a, b, c, d]
+    words
+}
+
+#[allow(clippy::inline_always)] // `vectorize!` needs it.
+#[inline(always)]
+fn round(key: [u32; 2], [a, b, c, d]: [u32; 4]) -> [u32; 4] {
+    let ac = u64::from(MULTIPLIERS[0]) * u64::from(a);
+    let cc = u64::from(MULTIPLIERS[1]) * u64::from(c);
+    [(cc >> 32) as u32 ^ b ^ key[0], cc as u32, (ac >> 32) as u32 ^ d ^ key[1], ac as u32]
+}
+
+#[allow(clippy::inline_always)] // `vectorize!` needs it.
+#[inline(always)]
+fn next_key(key: [u32; 2]) -> [u32; 2] {
+    [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])]
+}
+
+/// The words of [`RUN`] counters that differ in their index, the first as given: `run[w][i]` is word `w` of the `i`th.
+pub fn philox_run(seed: u64, counter: [u32; 4]) -> [[u32; RUN]; 4] {
+    vectorize!(philox_run_inlined(seed, counter))
+}
+
+#[allow(clippy::inline_always)] // `vectorize!` needs it.
+#[inline(always)]
+fn philox_run_inlined(seed: u64, counter: [u32; 4]) -> [[u32; RUN]; 4] {
+    let mut run = counter.map(|word| [word; RUN]);
+    for (nth, index) in (0..).zip(&mut run[0]) {
+        *index = index.wrapping_add(nth);
+    }
+    let mut key = [seed as u32, (seed >> 32) as u32];
+    for _ in 0..10 {
+        let [a, b, c, d] = &mut run;
+        for i in 0..RUN {
+            let counter = round(key, [a[i], b[i], c[i], d[i]]);
+            [a[i], b[i], c[i], d[i]] = counter;
+        }
+        key = next_key(key);
+    }
+    run
 }
 
 /// A word as a number below `n`.
@@ -60,9 +101,11 @@ pub fn unit(word: u32) -> f64 {
 
 /// Puts `items` into the random order of one epoch.
 pub(super) fn shuffle(seed: u64, epoch: u32, items: &mut [u32]) {
-    for i in (1..items.len()).rev() {
-        let word = philox(seed, [i as u32, ORDER, 0, epoch])[0];
-        items.swap(i, below(word, i + 1));
+    for start in (0..items.len()).step_by(RUN).rev() {
+        let words = philox_run(seed, [start as u32, ORDER, 0, epoch])[0];
+        for i in (start.max(1)..items.len().min(start + RUN)).rev() {
+            items.swap(i, below(words[i - start], i + 1));
+        }
     }
 }
 
@@ -77,6 +120,14 @@ mod tests {
         let key = 0x299f_31d0_a409_3822;
         let counter = [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344];
         assert_eq!(philox(key, counter), [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]);
+    }
+
+    #[test]
+    fn a_run_is_the_words_of_its_counters() {
+        let run = philox_run(77, [5, 6, 7, 8]);
+        for i in 0..RUN {
+            assert_eq!(run.map(|words| words[i]), philox(77, [5 + i as u32, 6, 7, 8]));
+        }
     }
 
     #[test]

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Float32Array, Float64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use dfp_core::SCORE;
-use ndarray::{Array2, ArrayViewMut2, Axis};
+use ndarray::{Array2, ArrayViewMut2, Axis, ShapeBuilder};
 
 use super::distinct::Distinct;
 use super::features::{Features, Prepared};
-use super::loss::{Targets, losses};
+use super::kernels::largest_rows;
+use super::loss::{Scratch, Targets, losses};
 use super::network::{Network, Shape, TILE, Tile};
 use super::scaler::{Scaler, ScalerKind};
 /// Z-scores are cut off here, so that sums stay finite.
@@ -55,7 +56,7 @@ pub fn score(network: &Network, loss_scalers: &[Scaler], rows: &Prepared) -> Sco
 pub fn losses_of(network: &Network, rows: &Prepared, threads: usize) -> (Array2<f32>, Array2<f32>) {
     let features = network.shape().features();
     let (mut losses, mut predicted) =
-        (Array2::zeros((rows.rows, features)), Array2::zeros((rows.rows, features)));
+        (Array2::zeros((rows.rows, features).f()), Array2::zeros((rows.rows, features).f()));
     let share = rows.rows.div_ceil(threads.max(1)).next_multiple_of(TILE).max(TILE);
     let shares =
         losses.axis_chunks_iter_mut(Axis(0), share).zip(predicted.axis_chunks_iter_mut(Axis(0), share));
@@ -83,42 +84,53 @@ fn write_losses(
     mut all: ArrayViewMut2<'_, f32>,
     mut predicted: ArrayViewMut2<'_, f32>,
 ) {
-    let shape = network.shape();
-    let mut tile = Tile::new(shape, all.nrows().min(TILE), false);
-    let mut scratch = Vec::new();
+    let (shape, records) = (network.shape(), all.nrows().min(TILE));
+    let features = shape.features();
+    let mut tile = Tile::new(shape, records, false);
+    let mut scratch = Scratch::new(records);
+    let (mut by_feature, mut room) = (vec![0.0; records * features], vec![0.0; records]);
     let tiles = all.axis_chunks_iter_mut(Axis(0), TILE).zip(predicted.axis_chunks_iter_mut(Axis(0), TILE));
     for (nth, (mut all, mut predicted)) in tiles.enumerate() {
-        let start = first + nth * TILE;
-        tile.gather(shape, &network.blocks[..], rows, start..start + all.nrows());
+        let (start, records) = (first + nth * TILE, all.nrows());
+        tile.gather(shape, &network.blocks[..], rows, start..start + records);
         tile.forward(shape, &network.blocks[..], None);
         let targets = Targets { data: rows, order: None, first: start };
-        losses(shape, &tile.output(), targets, all.view_mut(), None, &mut scratch);
+        let (output, terms) = tile.output_and_delta(shape);
+        let by_feature = &mut by_feature[..records * features];
+        losses(shape, output, targets, by_feature, terms, None, &mut scratch);
         // Only weights that a fit cannot make overflow here; such a row is as unusual as can be.
-        all.mapv_inplace(|loss| if loss.is_finite() { loss } else { f32::MAX });
-        for (output, mut row) in tile.output().rows().into_iter().zip(predicted.rows_mut()) {
-            let output = output.to_slice().expect("rows lie in one piece");
-            predict(shape, output, row.as_slice_mut().expect("rows lie in one piece"));
+        for loss in &mut *by_feature {
+            *loss = if loss.is_finite() { *loss } else { f32::MAX };
         }
+        copy_rows(by_feature, &mut all);
+        predict(shape, output, by_feature, &mut room[..records]);
+        copy_rows(by_feature, &mut predicted);
     }
 }
 
-/// The network's number, the likelier truth, the likeliest category (not `_other` unless there is nothing else).
-fn predict(shape: &Shape, output: &[f32], predicted: &mut [f32]) {
-    predicted[..shape.numeric].copy_from_slice(&output[..shape.numeric]);
-    for j in shape.numeric..shape.values() {
-        predicted[j] = f32::from(output[j] > 0.0);
+/// Copies every row of `matrix` to a column.
+fn copy_rows(matrix: &[f32], columns: &mut ArrayViewMut2<'_, f32>) {
+    let rows = matrix.chunks_exact(columns.nrows());
+    for (mut column, row) in columns.columns_mut().into_iter().zip(rows) {
+        column.as_slice_mut().expect("columns lie in one piece").copy_from_slice(row);
     }
-    let mut start = shape.values();
-    for (codes, predicted) in shape.codes.iter().zip(&mut predicted[shape.values()..]) {
-        let known = &output[start..start + (codes - 1).max(1)];
-        let mut best = 0;
-        for (code, logit) in known.iter().enumerate() {
-            if *logit > known[best] {
-                best = code;
-            }
+}
+
+/// Of every feature and record: the network's number, the likelier truth, the likeliest category (not `_other` unless
+/// there is nothing else). `room` is to work in.
+fn predict(shape: &Shape, output: &[f32], predicted: &mut [f32], room: &mut [f32]) {
+    let records = room.len();
+    for (feature, predicted) in predicted.chunks_exact_mut(records).enumerate() {
+        let range = shape.outputs(feature);
+        let output = &output[range.start * records..range.end * records];
+        if feature < shape.numeric {
+            predicted.copy_from_slice(output);
+        } else if feature < shape.values() {
+            predicted.iter_mut().zip(output).for_each(|(truth, logit)| *truth = f32::from(*logit > 0.0));
+        } else {
+            let known = (range.len() - 1).max(1);
+            largest_rows(&output[..known * records], room, predicted);
         }
-        *predicted = best as f32;
-        start += codes;
     }
 }
 

@@ -1,16 +1,26 @@
 //! Swap noise: some cells take the value of another row of the same column (spec section 11).
 
-use super::rng::{below, philox};
+use super::rng::{RUN, below, philox_run};
 
 /// Draws a column of `rows` rows: round half to even of `rows * probability`.
 pub fn swap_rows(rows: usize, probability: f64) -> usize {
     (rows as f64 * probability).round_ties_even() as usize
 }
 
-/// The source and destination rows of draw `k`; see [`rng`](super::rng) for the counter.
-pub fn draw(seed: u64, epoch: u32, block: u32, column: u32, k: u32, rows: usize) -> (usize, usize) {
-    let words = philox(seed, [k, column, block, epoch]);
-    (below(words[0], rows), below(words[1], rows))
+/// The source and destination rows of the first `draws` draws; see [`rng`](super::rng) for the counter.
+pub fn draws(
+    seed: u64,
+    epoch: u32,
+    block: u32,
+    column: u32,
+    draws: usize,
+    rows: usize,
+) -> impl Iterator<Item = (usize, usize)> {
+    (0..draws).step_by(RUN).flat_map(move |k| {
+        let [sources, destinations, ..] = philox_run(seed, [k as u32, column, block, epoch]);
+        let words = sources.into_iter().zip(destinations).take(draws - k);
+        words.map(move |(source, destination)| (below(source, rows), below(destination, rows)))
+    })
 }
 
 /// Writes the clean value of every source row over its destination row; of two draws for one row the later wins.
@@ -45,8 +55,7 @@ mod tests {
     fn about_one_cell_in_five_and_a_half_is_hit() {
         let rows = 10_000;
         let mut hit = vec![false; rows];
-        for k in 0..swap_rows(rows, 0.2) {
-            let (source, destination) = draw(1, 0, 0, 0, k as u32, rows);
+        for (source, destination) in draws(1, 0, 0, 0, swap_rows(rows, 0.2), rows) {
             assert!(source < rows);
             hit[destination] = true;
         }
