@@ -212,21 +212,15 @@ fn trained(data: &Data, preset: Preset) -> Result<(Vec<Scored>, Option<f64>)> {
     Ok((scored.into_iter().flatten().collect(), Some(config.default_threshold())))
 }
 
-/// Scores rows a day at a time, as inference does.
 fn score(model: &dyn Model, rows: &RecordBatch) -> Result<Vec<Scored>> {
-    let days: Vec<i64> = times(rows).iter().map(|time| time.div_euclid(DAY)).collect();
-    let mut all = Vec::with_capacity(days.len());
-    let mut start = 0;
-    while start < days.len() {
-        let length = days[start..].iter().take_while(|day| **day == days[start]).count();
-        let batch = rows.slice(start, length);
-        let scored = model.score(&batch)?;
-        let scores = scored.column_by_name(SCORE).expect("every model scores").as_primitive::<Float64Type>();
-        let rows = ids(&batch).zip(scores.values());
-        all.extend(rows.map(|(id, score)| Scored { id, day: days[start], score: *score }));
-        start += length;
-    }
-    Ok(all)
+    let scored = model.score(rows)?;
+    let scores = scored.column_by_name(SCORE).expect("every model scores").as_primitive::<Float64Type>();
+    let days = times(rows).iter().map(|time| time.div_euclid(DAY));
+    Ok(ids(rows)
+        .zip(days)
+        .zip(scores.values())
+        .map(|((id, day), score)| Scored { id, day, score: *score })
+        .collect())
 }
 
 /// A column as texts.

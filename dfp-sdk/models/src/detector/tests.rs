@@ -89,8 +89,8 @@ fn more_of_a_burst_scores_higher_and_repeats_lower() {
     let of = |events| Row { events: Some(events), ..USUAL };
     let single: Vec<f64> = [3.0, 20.0, 200.0, 2000.0].map(|events| scores(&model, &[of(events)])[0]).to_vec();
     assert!(single.windows(2).all(|pair| pair[0] < pair[1]), "{single:?}");
-    let burst = scores(&model, &[of(200.0), of(200.0), of(2000.0)]);
-    assert!(burst[0] == single[2] && burst[1] < burst[0] && burst[2] == single[3], "{burst:?}");
+    let burst = scores(&model, &[of(20.0), of(20.0), of(2000.0)]);
+    assert!(burst[0] == single[1] && burst[1] < burst[0] && burst[2] == single[3], "{burst:?}");
 }
 
 #[test]
@@ -235,5 +235,27 @@ proptest! {
     fn flipped_bytes_do_no_harm(at in any::<prop::sample::Index>(), in_header in any::<bool>(), flip in 1_u8..) {
         thread_local!(static SAVED: Vec<u8> = saved());
         SAVED.with(|bytes| assert_harmless(&flipped(bytes, at, in_header, flip), Detector::load));
+    }
+}
+
+/// Everybody does the same every day, as service accounts do: tails without any spread.
+#[test]
+fn among_regular_people_the_usual_is_no_finding_however_short_the_history() {
+    let regular = |entity, day| [9, 11, 14].map(|hour| Row { entity, day, hour, events: Some(3.0), ..USUAL });
+    let everybody: Vec<Row<'static>> =
+        (0..30).flat_map(|entity| (0..40).flat_map(move |day| regular(entity, day))).collect();
+    let trainer = trainer();
+    let population = trainer.fit_detector(&batch(&everybody), None, &FitContext::default()).unwrap();
+    for days in [1, 5, 40] {
+        let history: Vec<_> = (40 - days..40).flat_map(|day| regular(50, day)).collect();
+        let model =
+            trainer.fit_detector(&batch(&history), Some(&population), &FitContext::default()).unwrap();
+        let today = Row { entity: 50, day: 40, hour: 9, events: Some(3.0), ..USUAL };
+        let rows = [today, Row { hour: 10, ..today }, Row { app: Some("new"), ..today }];
+        let scored = rows.map(|row| {
+            let scored = model.score(&batch(&[row])).unwrap();
+            scored[SCORE].as_primitive::<Float64Type>().value(0)
+        });
+        assert!(scored[0] < 1.0 && scored[1] < 1.0 && scored[2] > 3.0, "{days} days: {scored:?}");
     }
 }

@@ -85,7 +85,7 @@ impl Default for Config {
             stale_days: 15,
             repeat_factor: 0.85,
             repeat_knee: 3.5,
-            repeat_excess: 0.1,
+            repeat_excess: 0.02,
             repeat_minutes: 240,
         }
     }

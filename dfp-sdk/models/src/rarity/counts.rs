@@ -262,7 +262,8 @@ mod tests {
     #[test]
     fn large_is_what_is_large_for_the_entity_and_the_hour() {
         let (counts, days, hours, entities) = table(20, busy);
-        let past = Past { days: &days, entities: &entities, first_day: 0, warm_up: 10, stale: 15, bursts: false };
+        let past =
+            Past { days: &days, entities: &entities, first_day: 0, warm_up: 10, stale: 15, bursts: false };
         let (population, replayed) = Population::fit(&counts, &hours, past);
         assert!(population.is_valid());
         let surprise = |entity: usize, count: f64, hour: u8| {

@@ -1,11 +1,14 @@
-//! How rare a number is among those of normal days: an empirical tail that goes on exponentially.
+//! How rare a number is among those of normal days: an empirical tail that goes on as a generalised Pareto distribution.
 
 use serde::{Deserialize, Serialize};
 
 /// Distance of the knots, in nats.
 const STEP: f64 = 0.1;
-/// From here on, the tail is exponential: the rarest 2 % of the sample.
-const EXPONENTIAL_FROM: f64 = 3.9;
+/// From here on, the tail is a formula: for the rarest 2 % of the sample.
+const FORMULA_FROM: f64 = 3.9;
+/// Shape of the generalised Pareto distribution: a little heavier than exponential, since how far a tail goes on is not known
+/// from days that it did not reach.
+const SHAPE: f64 = 0.1;
 /// A nat is at least this much: what a sample of equal or nearly equal numbers has not seen may still be ordinary.
 const LEAST_SCALE: f64 = 0.3;
 /// Largest surprise: finite, whatever is asked of whatever was loaded.
@@ -17,7 +20,7 @@ const MOST: f64 = 1e12;
 pub(crate) struct Tail {
     /// Ascending: the numbers whose surprise is 0, [`STEP`], twice that, and so on. Empty if there was no sample.
     knots: Vec<f64>,
-    /// Beyond the last knot, this much more is one nat more.
+    /// Just beyond the last knot, this much more is one nat more.
     scale: f64,
 }
 
@@ -31,7 +34,7 @@ impl Tail {
             return Self { knots: Vec::new(), scale: 1.0 };
         }
         // A sample says nothing about what is rarer than one in its size.
-        let last = EXPONENTIAL_FROM.min(((n as f64) / 2.0).ln()).max(0.0);
+        let last = FORMULA_FROM.min(((n as f64) / 2.0).ln()).max(0.0);
         let steps = (last / STEP) as usize;
         let at = |nats: f64| sample[((n as f64 * (-nats).exp()) as usize).min(n - 1)];
         let mut knots: Vec<f64> = (0..=steps).map(|step| at(step as f64 * STEP)).collect();
@@ -45,7 +48,7 @@ impl Tail {
         let (count, excess) =
             beyond.fold((0.0, 0.0), |(count, sum), value| (count + 1.0, sum + value - start));
         let spread = (start - knots[0]).max(0.0);
-        let scale = if count > 0.0 { excess / count } else { spread / EXPONENTIAL_FROM };
+        let scale = if count > 0.0 { excess / count } else { spread / FORMULA_FROM };
         Self { knots, scale: scale.max(LEAST_SCALE) }
     }
 
@@ -53,7 +56,8 @@ impl Tail {
     pub(crate) fn surprise(&self, value: f64) -> f64 {
         let Some(last) = self.knots.last() else { return value.clamp(0.0, MOST) };
         if value > *last {
-            return ((self.knots.len() - 1) as f64 * STEP + (value - last) / self.scale).min(MOST);
+            let beyond = (SHAPE * (value - last) / self.scale).ln_1p() / SHAPE;
+            return ((self.knots.len() - 1) as f64 * STEP + beyond).min(MOST);
         }
         // The last knot at or below the value, so that a value that most days hold is no surprise.
         let above = self.knots.partition_point(|knot| *knot < value);
@@ -79,16 +83,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tail_of_an_exponential_sample_is_itself() {
+    fn the_tail_of_an_exponential_sample_is_itself_as_far_as_it_was_seen() {
         let sample = (0..10_000).map(|i| -((f64::from(i) + 0.5) / 10_000.0).ln());
         let tail = Tail::fit(sample);
-        for nats in [0.5, 1.0, 3.0, 6.0, 15.0] {
+        for nats in [0.5, 1.0, 3.0, 6.0] {
             assert!(
                 (tail.surprise(nats) - nats).abs() < 0.1 * nats.max(1.0),
                 "{nats}: {}",
                 tail.surprise(nats)
             );
         }
+        let far = tail.surprise(30.0);
+        assert!((12.0..25.0).contains(&far), "{far}");
         assert!(tail.is_valid());
     }
 
@@ -100,6 +106,12 @@ mod tests {
             assert!(surprises.is_sorted(), "{surprises:?}");
             assert!(surprises.iter().all(|s| s.is_finite() && *s >= 0.0));
         }
+    }
+
+    #[test]
+    fn rounding_beyond_a_sample_without_spread_is_no_surprise() {
+        let tail = Tail::fit([2.5; 1000]);
+        assert!(tail.surprise(2.5 + 1e-6) < 0.01 && tail.surprise(3.0) < 5.0 && tail.surprise(5.0) > 5.0);
     }
 
     #[test]

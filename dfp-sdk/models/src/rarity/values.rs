@@ -268,7 +268,8 @@ impl Population {
             let more = self.more[age(case.active_days)].max(FLOOR);
             return -new.max(FLOOR).ln() - f64::from(case.new_before.min(MOST_NEW)) * more.ln();
         }
-        let known = (rate + case.days_of_rarer / (f64::from(case.active_days) + 1.0)).min(1.0);
+        let rarer = case.days_of_rarer / f64::from(case.active_days.max(1));
+        let known = (rate + (1.0 - rate) * rarer).min(1.0);
         let distrust = if case.fresh { trust / (f64::from(case.days) + trust) } else { 0.0 };
         -(known.max(FLOOR).ln() * (1.0 - distrust) + new.max(FLOOR).ln() * distrust)
     }
@@ -484,7 +485,9 @@ mod tests {
             let history = History::of(&values, &days, &entities[0]);
             history.surprises(&population, &news, &[60, 60, 60, 60, 60, 60, 61], &[0; 7], 3.0)
         };
-        let [first, second, again, third, fourth, back, tomorrow] = surprises(true)[..] else { unreachable!() };
+        let [first, second, again, third, fourth, back, tomorrow] = surprises(true)[..] else {
+            unreachable!()
+        };
         assert!(second > first + 2.0 && third > second + 2.0, "{first} {second} {third}");
         assert_eq!((again, fourth, back, tomorrow), (second, third, first, first));
         assert_eq!(surprises(false), [first; 7]);
@@ -512,7 +515,8 @@ mod tests {
         let (values, days, entities) = table(&lists.iter().map(Vec::as_slice).collect::<Vec<_>>(), 1);
         let (population, _) = Population::fit(&values, past(&days, &entities), 3.0);
         let old = History::of(&values, &days, &entities[0]);
-        let surprise = |history: &History| history.surprises(&population, &one("x", None), &[60], &[0], 3.0)[0];
+        let surprise =
+            |history: &History| history.surprises(&population, &one("x", None), &[60], &[0], 3.0)[0];
         assert!(surprise(&History::default()) + 1.0 < surprise(&old));
     }
 }
