@@ -96,6 +96,24 @@ pub fn export_schema(schema: &SchemaRef) -> Result<FFI_ArrowSchema> {
     })
 }
 
+/// Takes what a caller hands over in `array`, and leaves a released struct there. `None` for NULL.
+///
+/// # Safety
+/// `array` is NULL or leads to a struct that was filled by the rules of the C Data Interface, or is released.
+pub unsafe fn take_array(array: *mut ArrowArray) -> Option<FFI_ArrowArray> {
+    // SAFETY: the caller's promise; both types have the layout of the C struct.
+    (!array.is_null()).then(|| unsafe { FFI_ArrowArray::from_raw(array.cast()) })
+}
+
+/// Takes what a caller hands over in `stream`, and leaves a released struct there. `None` for NULL.
+///
+/// # Safety
+/// `stream` is NULL or leads to a struct that was filled by the rules of the C Stream Interface, or is released.
+pub unsafe fn take_stream(stream: *mut ArrowArrayStream) -> Option<ArrowArrayStream> {
+    // SAFETY: the caller's promise.
+    unsafe { stream.as_mut() }.map(std::mem::take)
+}
+
 /// `stream` as a C struct. The other side may use it on any thread, longer than whatever made the stream.
 pub fn export_stream(stream: Box<dyn BatchStream>) -> ArrowArrayStream {
     let exported = Exported { schema: stream.schema(), state: State::Running(stream), last_error: None };
@@ -153,12 +171,13 @@ impl Exported {
     }
 }
 
-fn export_batch(batch: RecordBatch, declared: &SchemaRef) -> Result<FFI_ArrowArray> {
+/// `batch` as a C struct, freed when dropped or by whoever receives it.
+///
+/// # Errors
+/// [`ErrorKind::SchemaMismatch`] if the batch is not of the schema `declared`.
+pub fn export_batch(batch: RecordBatch, declared: &SchemaRef) -> Result<FFI_ArrowArray> {
     if batch.schema_ref() != declared {
-        return Err(Error::new(
-            ErrorKind::SchemaMismatch,
-            "the stream made a batch of another schema than its own",
-        ));
+        return Err(Error::new(ErrorKind::SchemaMismatch, "a batch is of another schema than was declared"));
     }
     Ok(FFI_ArrowArray::new(&StructArray::from(batch).to_data()))
 }

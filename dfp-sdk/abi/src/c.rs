@@ -58,8 +58,22 @@ pub const DFP_ERROR_TRUNCATED: u32 = 1;
 /// Error flag: the input ends before it should, as a half-copied file does.
 pub const DFP_ERROR_UNEXPECTED_END: u32 = 2;
 
-/// Component kind: reads records and emits them as batches. 2 is a stage, 3 a sink, 4 a model; they come later.
+/// Component kind: reads records and emits them as batches. Its table is dfp_source_ops.
 pub const DFP_KIND_SOURCE: u32 = 1;
+/// Component kind: turns batches into other batches. Its table is dfp_stage_ops.
+pub const DFP_KIND_STAGE: u32 = 2;
+/// Component kind: takes batches out of the run. Its table is dfp_sink_ops.
+pub const DFP_KIND_SINK: u32 = 3;
+/// Component kind: learns from batches and scores others. Its table is dfp_model_ops.
+pub const DFP_KIND_MODEL: u32 = 4;
+
+/// Component flag: calls on one instance, or on one fitted model, may overlap. Without it the host makes one at a time;
+/// request_cancel may overlap in any case.
+pub const DFP_CONCURRENT: u64 = 1;
+/// Component flag: equal configuration and input give equal output, whatever the number of threads.
+pub const DFP_DETERMINISTIC: u64 = 2;
+/// Component flag: row i of a stage's output belongs to row i of its input. Models always keep rows.
+pub const DFP_KEEPS_ROWS: u64 = 4;
 
 /// Log level: something failed.
 pub const DFP_LOG_ERROR: u32 = 1;
@@ -241,21 +255,23 @@ pub struct dfp_component {
     pub title: *const c_char,
     /// JSON Schema of the configuration object.
     pub config_schema: *const c_char,
-    /// The shipped profile, TOML; NULL if there is none.
+    /// The shipped profile, TOML; NULL if there is none, as always for what is no source.
     pub profile: *const c_char,
-    /// No bit is defined yet: 0.
+    /// DFP_CONCURRENT, DFP_DETERMINISTIC, DFP_KEEPS_ROWS.
     pub flags: u64,
-    /// The table of its kind: dfp_source_ops.
+    /// The table of its kind.
     pub ops: *const c_void,
 }
 
-/// What a source does. Functions return a code and take the place for an error last; it may be NULL. An instance is called by
-/// one thread at a time, not always the same one; a stream it opened counts as an object of its own and may be pulled
-/// while the instance is called on another thread. After a failure other than DFP_INVALID_ARGUMENT, DFP_INVALID_STATE and
-/// DFP_CANCELLED only destroy is legal.
+/// How the table of every kind begins. Functions return a code and take the place for an error last; it may be NULL. An
+/// instance is called by one thread at a time, not always the same one, unless the component has DFP_CONCURRENT. After a
+/// failure other than DFP_INVALID_ARGUMENT, DFP_INVALID_STATE and DFP_CANCELLED only destroy is legal. Whoever passes an
+/// ArrowArray or ArrowArrayStream hands it over: the callee releases it, whether or not the call succeeds. An ArrowSchema
+/// passed in is borrowed for the call. Batches are structs with offset 0 and no top-level nulls. What a call produced stays
+/// valid after destroy, on any thread, in any order of release.
 #[repr(C)]
-pub struct dfp_source_ops {
-    /// sizeof(dfp_source_ops) on the plugin's side.
+pub struct dfp_instance_ops {
+    /// Size of the whole table on the plugin's side.
     pub struct_size: u32,
     /// 0.
     pub reserved: u32,
@@ -271,11 +287,42 @@ pub struct dfp_source_ops {
             error: *mut dfp_error,
         ) -> i32,
     >,
-    /// Frees an instance; NULL is fine. Streams and batches it made stay valid. It joins the instance's own threads.
+    /// Frees an instance; NULL is fine. It joins the instance's own threads.
     pub destroy: Option<unsafe extern "C" fn(instance: *mut c_void)>,
-    /// Asks whatever call is blocking to return DFP_CANCELLED. Any thread, any time before destroy. Optional: a source that
-    /// asks is_cancelled often enough needs none.
+    /// Asks whatever call is blocking to return DFP_CANCELLED. Any thread, any time before destroy. Optional: whoever asks
+    /// is_cancelled at least once a second needs none.
     pub request_cancel: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    /// What the instance is doing, as a JSON object for people. Optional.
+    pub introspect:
+        Option<unsafe extern "C" fn(instance: *mut c_void, out: *mut dfp_buf, error: *mut dfp_error) -> i32>,
+}
+
+/// What a source does. A stream it opened counts as an object of its own and may be pulled while the instance is called on
+/// another thread.
+#[repr(C)]
+pub struct dfp_source_ops {
+    /// sizeof(dfp_source_ops) on the plugin's side.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// As in dfp_instance_ops.
+    pub create: Option<
+        unsafe extern "C" fn(
+            host: *const dfp_host,
+            ctx: *mut c_void,
+            config: *const c_char,
+            config_len: usize,
+            out: *mut *mut c_void,
+            error: *mut dfp_error,
+        ) -> i32,
+    >,
+    /// As in dfp_instance_ops.
+    pub destroy: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    /// As in dfp_instance_ops.
+    pub request_cancel: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    /// As in dfp_instance_ops.
+    pub introspect:
+        Option<unsafe extern "C" fn(instance: *mut c_void, out: *mut dfp_buf, error: *mut dfp_error) -> i32>,
     /// The schema of every batch: known before anything is opened, never changing. The caller receives a new struct.
     pub schema: Option<
         unsafe extern "C" fn(instance: *mut c_void, out: *mut ArrowSchema, error: *mut dfp_error) -> i32,
@@ -296,6 +343,187 @@ pub struct dfp_source_ops {
     /// cannot resume at all.
     pub position:
         Option<unsafe extern "C" fn(instance: *mut c_void, out: *mut dfp_buf, error: *mut dfp_error) -> i32>,
+}
+
+/// What a stage does: bind once; then push and pull until there is nothing to pull, again and again; then finish, and pull
+/// until there is nothing left.
+#[repr(C)]
+pub struct dfp_stage_ops {
+    /// sizeof(dfp_stage_ops) on the plugin's side.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// As in dfp_instance_ops.
+    pub create: Option<
+        unsafe extern "C" fn(
+            host: *const dfp_host,
+            ctx: *mut c_void,
+            config: *const c_char,
+            config_len: usize,
+            out: *mut *mut c_void,
+            error: *mut dfp_error,
+        ) -> i32,
+    >,
+    /// As in dfp_instance_ops.
+    pub destroy: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    /// As in dfp_instance_ops.
+    pub request_cancel: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    /// As in dfp_instance_ops.
+    pub introspect:
+        Option<unsafe extern "C" fn(instance: *mut c_void, out: *mut dfp_buf, error: *mut dfp_error) -> i32>,
+    /// Learns the schema of what will be pushed, which it copies if it keeps it, and gives that of what will be pulled.
+    pub bind: Option<
+        unsafe extern "C" fn(
+            instance: *mut c_void,
+            input: *const ArrowSchema,
+            out: *mut ArrowSchema,
+            error: *mut dfp_error,
+        ) -> i32,
+    >,
+    /// Takes a batch. The host pushes again only after pull had nothing more.
+    pub push: Option<
+        unsafe extern "C" fn(instance: *mut c_void, batch: *mut ArrowArray, error: *mut dfp_error) -> i32,
+    >,
+    /// Gives the next finished batch; *out is a released struct (release is NULL) if there is none until more is pushed.
+    pub pull: Option<
+        unsafe extern "C" fn(instance: *mut c_void, out: *mut ArrowArray, error: *mut dfp_error) -> i32,
+    >,
+    /// Says that no more is pushed: what is held back becomes ready to pull.
+    pub finish: Option<unsafe extern "C" fn(instance: *mut c_void, error: *mut dfp_error) -> i32>,
+}
+
+/// What a sink does: bind once; then write and flush; close at the end.
+#[repr(C)]
+pub struct dfp_sink_ops {
+    /// sizeof(dfp_sink_ops) on the plugin's side.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// As in dfp_instance_ops.
+    pub create: Option<
+        unsafe extern "C" fn(
+            host: *const dfp_host,
+            ctx: *mut c_void,
+            config: *const c_char,
+            config_len: usize,
+            out: *mut *mut c_void,
+            error: *mut dfp_error,
+        ) -> i32,
+    >,
+    /// As in dfp_instance_ops.
+    pub destroy: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    /// As in dfp_instance_ops.
+    pub request_cancel: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    /// As in dfp_instance_ops.
+    pub introspect:
+        Option<unsafe extern "C" fn(instance: *mut c_void, out: *mut dfp_buf, error: *mut dfp_error) -> i32>,
+    /// Learns the schema of what will be written, which it copies if it keeps it.
+    pub bind: Option<
+        unsafe extern "C" fn(instance: *mut c_void, input: *const ArrowSchema, error: *mut dfp_error) -> i32,
+    >,
+    /// Accepts a batch; it need not be durable yet.
+    pub write: Option<
+        unsafe extern "C" fn(instance: *mut c_void, batch: *mut ArrowArray, error: *mut dfp_error) -> i32,
+    >,
+    /// Makes durable what was written so far.
+    pub flush: Option<unsafe extern "C" fn(instance: *mut c_void, error: *mut dfp_error) -> i32>,
+    /// Flushes and ends: only destroy may follow.
+    pub close: Option<unsafe extern "C" fn(instance: *mut c_void, error: *mut dfp_error) -> i32>,
+}
+
+/// What a fit may use besides the data. Grows at the end only: read a field if struct_size covers it (see DFP_HAS).
+#[repr(C)]
+pub struct dfp_fit_context {
+    /// sizeof(dfp_fit_context) on the host's side.
+    pub struct_size: u32,
+    /// Threads to use, at least 1.
+    pub threads: u32,
+    /// A saved model of all entities together, borrowed for the call; NULL if there is none.
+    pub population: *const u8,
+    /// Bytes of population.
+    pub population_len: usize,
+}
+
+/// What a model component does. The instance is the trainer; what it fits or loads is a handle of its own that outlives
+/// it, never changes, and is freed by model_destroy. Functions that take a model may be called on any thread, by several at
+/// once if the component has DFP_CONCURRENT.
+#[repr(C)]
+pub struct dfp_model_ops {
+    /// sizeof(dfp_model_ops) on the plugin's side.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// As in dfp_instance_ops.
+    pub create: Option<
+        unsafe extern "C" fn(
+            host: *const dfp_host,
+            ctx: *mut c_void,
+            config: *const c_char,
+            config_len: usize,
+            out: *mut *mut c_void,
+            error: *mut dfp_error,
+        ) -> i32,
+    >,
+    /// As in dfp_instance_ops.
+    pub destroy: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    /// As in dfp_instance_ops.
+    pub request_cancel: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    /// As in dfp_instance_ops.
+    pub introspect:
+        Option<unsafe extern "C" fn(instance: *mut c_void, out: *mut dfp_buf, error: *mut dfp_error) -> i32>,
+    /// Learns from rows of one entity (or of all, for a population model), oldest first. On failure *out is NULL.
+    pub fit: Option<
+        unsafe extern "C" fn(
+            instance: *mut c_void,
+            context: *const dfp_fit_context,
+            data: *mut ArrowArrayStream,
+            out: *mut *mut c_void,
+            error: *mut dfp_error,
+        ) -> i32,
+    >,
+    /// Learns one model from each batch of the stream, which has count of them. models and errors have count places: where
+    /// models[i] is NULL, errors[i] says why. The answer is 0 if all were tried. Optional: the host calls fit for each.
+    pub fit_many: Option<
+        unsafe extern "C" fn(
+            instance: *mut c_void,
+            context: *const dfp_fit_context,
+            data: *mut ArrowArrayStream,
+            count: usize,
+            models: *mut *mut c_void,
+            errors: *mut dfp_error,
+            error: *mut dfp_error,
+        ) -> i32,
+    >,
+    /// Reads a model that save wrote. On failure *out is NULL.
+    pub load: Option<
+        unsafe extern "C" fn(
+            instance: *mut c_void,
+            data: *const u8,
+            len: usize,
+            out: *mut *mut c_void,
+            error: *mut dfp_error,
+        ) -> i32,
+    >,
+    /// The columns that score needs, in the order it wants them.
+    pub model_schema:
+        Option<unsafe extern "C" fn(model: *mut c_void, out: *mut ArrowSchema, error: *mut dfp_error) -> i32>,
+    /// The columns that score gives: score (float64) first.
+    pub score_schema:
+        Option<unsafe extern "C" fn(model: *mut c_void, out: *mut ArrowSchema, error: *mut dfp_error) -> i32>,
+    /// Scores a batch of model_schema: as many rows out as in, in the same order.
+    pub score: Option<
+        unsafe extern "C" fn(
+            model: *mut c_void,
+            batch: *mut ArrowArray,
+            out: *mut ArrowArray,
+            error: *mut dfp_error,
+        ) -> i32,
+    >,
+    /// The model as bytes that load reads. Never an executable format.
+    pub save:
+        Option<unsafe extern "C" fn(model: *mut c_void, out: *mut dfp_buf, error: *mut dfp_error) -> i32>,
+    /// Frees a model; NULL is fine.
+    pub model_destroy: Option<unsafe extern "C" fn(model: *mut c_void)>,
 }
 
 // SAFETY: the pointers lead to constants that live until the process ends.
@@ -336,8 +564,23 @@ layout! {
     dfp_component: 56 {
         struct_size: 0, kind: 4, id: 8, title: 16, config_schema: 24, profile: 32, flags: 40, ops: 48,
     }
-    dfp_source_ops: 56 {
-        struct_size: 0, reserved: 4, create: 8, destroy: 16, request_cancel: 24, schema: 32, open: 40, position: 48,
+    dfp_instance_ops: 40 { struct_size: 0, reserved: 4, create: 8, destroy: 16, request_cancel: 24, introspect: 32 }
+    dfp_source_ops: 64 {
+        struct_size: 0, reserved: 4, create: 8, destroy: 16, request_cancel: 24, introspect: 32, schema: 40, open: 48,
+        position: 56,
+    }
+    dfp_stage_ops: 72 {
+        struct_size: 0, reserved: 4, create: 8, destroy: 16, request_cancel: 24, introspect: 32, bind: 40, push: 48,
+        pull: 56, finish: 64,
+    }
+    dfp_sink_ops: 72 {
+        struct_size: 0, reserved: 4, create: 8, destroy: 16, request_cancel: 24, introspect: 32, bind: 40, write: 48,
+        flush: 56, close: 64,
+    }
+    dfp_fit_context: 24 { struct_size: 0, threads: 4, population: 8, population_len: 16 }
+    dfp_model_ops: 104 {
+        struct_size: 0, reserved: 4, create: 8, destroy: 16, request_cancel: 24, introspect: 32, fit: 40, fit_many: 48,
+        load: 56, model_schema: 64, score_schema: 72, score: 80, save: 88, model_destroy: 96,
     }
     ArrowSchema: 72 {
         format: 0, name: 8, metadata: 16, flags: 24, n_children: 32, children: 40, dictionary: 48, release: 56,

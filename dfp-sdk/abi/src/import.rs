@@ -38,14 +38,28 @@ fn refused(what: impl Into<String>) -> Error {
 /// interface says.
 #[allow(clippy::needless_pass_by_value, reason = "taking the struct is what releases it")]
 pub unsafe fn import_schema(schema: FFI_ArrowSchema) -> Result<SchemaRef> {
-    if schema.release().is_none() {
-        return Err(refused("the schema is missing"));
-    }
-    let view: *const FFI_ArrowSchema = &raw const schema;
     // SAFETY: both types have the layout of the C struct, and its pointers are what the caller promises.
-    unsafe { check_schema(&*view.cast::<ArrowSchema>(), 0) }?;
+    unsafe { borrowed_schema((&raw const schema).cast()) }
+}
+
+/// Reads a schema that the other side lends for a call.
+///
+/// # Errors
+/// As [`import_schema`].
+///
+/// # Safety
+/// `schema` is NULL, or as [`import_schema`] wants it.
+pub unsafe fn borrowed_schema(schema: *const ArrowSchema) -> Result<SchemaRef> {
+    // SAFETY: the caller's promise.
+    let Some(view) = (unsafe { schema.as_ref() }).filter(|schema| schema.release.is_some()) else {
+        return Err(refused("the schema is missing"));
+    };
+    // SAFETY: the caller's promise.
+    unsafe { check_schema(view, 0) }?;
+    // SAFETY: both types have the layout of the C struct.
+    let view = unsafe { &*schema.cast::<FFI_ArrowSchema>() };
     let schema = caught(|| {
-        Schema::try_from(&schema)
+        Schema::try_from(view)
             .map_err(|error| Error::caused(ErrorKind::BadData, "reading a schema from the C border", error))
     })?;
     for field in schema.fields() {

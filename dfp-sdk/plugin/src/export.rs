@@ -31,6 +31,7 @@ pub const fn source_ops<P: SourcePlugin>() -> dfp_source_ops {
         create: Some(create::<P>),
         destroy: Some(destroy::<P>),
         request_cancel: Some(request_cancel::<P>),
+        introspect: None,
         schema: Some(schema::<P>),
         open: Some(open::<P>),
         position: Some(position::<P>),

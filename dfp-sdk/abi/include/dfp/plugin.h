@@ -26,7 +26,7 @@
 #endif
 
 /* Which header this is. Until the border is frozen, host and plugin must agree on it. */
-#define DFP_ABI_FINGERPRINT UINT64_C(0xd255e962cf15dcf3)
+#define DFP_ABI_FINGERPRINT UINT64_C(0xf532f43eba85e576)
 
 #define DFP_VERSION "0.1.0"
 
@@ -94,8 +94,27 @@
 // Error flag: the input ends before it should, as a half-copied file does.
 #define DFP_ERROR_UNEXPECTED_END 2
 
-// Component kind: reads records and emits them as batches. 2 is a stage, 3 a sink, 4 a model; they come later.
+// Component kind: reads records and emits them as batches. Its table is dfp_source_ops.
 #define DFP_KIND_SOURCE 1
+
+// Component kind: turns batches into other batches. Its table is dfp_stage_ops.
+#define DFP_KIND_STAGE 2
+
+// Component kind: takes batches out of the run. Its table is dfp_sink_ops.
+#define DFP_KIND_SINK 3
+
+// Component kind: learns from batches and scores others. Its table is dfp_model_ops.
+#define DFP_KIND_MODEL 4
+
+// Component flag: calls on one instance, or on one fitted model, may overlap. Without it the host makes one at a time;
+// request_cancel may overlap in any case.
+#define DFP_CONCURRENT 1
+
+// Component flag: equal configuration and input give equal output, whatever the number of threads.
+#define DFP_DETERMINISTIC 2
+
+// Component flag: row i of a stage's output belongs to row i of its input. Models always keep rows.
+#define DFP_KEEPS_ROWS 4
 
 // Log level: something failed.
 #define DFP_LOG_ERROR 1
@@ -227,11 +246,11 @@ typedef struct dfp_component {
   const char *title;
   // JSON Schema of the configuration object.
   const char *config_schema;
-  // The shipped profile, TOML; NULL if there is none.
+  // The shipped profile, TOML; NULL if there is none, as always for what is no source.
   const char *profile;
-  // No bit is defined yet: 0.
+  // DFP_CONCURRENT, DFP_DETERMINISTIC, DFP_KEEPS_ROWS.
   uint64_t flags;
-  // The table of its kind: dfp_source_ops.
+  // The table of its kind.
   const void *ops;
 } dfp_component;
 
@@ -262,12 +281,14 @@ typedef struct dfp_plugin {
   uint64_t component_count;
 } dfp_plugin;
 
-// What a source does. Functions return a code and take the place for an error last; it may be NULL. An instance is called by
-// one thread at a time, not always the same one; a stream it opened counts as an object of its own and may be pulled
-// while the instance is called on another thread. After a failure other than DFP_INVALID_ARGUMENT, DFP_INVALID_STATE and
-// DFP_CANCELLED only destroy is legal.
-typedef struct dfp_source_ops {
-  // sizeof(dfp_source_ops) on the plugin's side.
+// How the table of every kind begins. Functions return a code and take the place for an error last; it may be NULL. An
+// instance is called by one thread at a time, not always the same one, unless the component has DFP_CONCURRENT. After a
+// failure other than DFP_INVALID_ARGUMENT, DFP_INVALID_STATE and DFP_CANCELLED only destroy is legal. Whoever passes an
+// ArrowArray or ArrowArrayStream hands it over: the callee releases it, whether or not the call succeeds. An ArrowSchema
+// passed in is borrowed for the call. Batches are structs with offset 0 and no top-level nulls. What a call produced stays
+// valid after destroy, on any thread, in any order of release.
+typedef struct dfp_instance_ops {
+  // Size of the whole table on the plugin's side.
   uint32_t struct_size;
   // 0.
   uint32_t reserved;
@@ -279,11 +300,35 @@ typedef struct dfp_source_ops {
                     size_t config_len,
                     void **out,
                     struct dfp_error *error);
-  // Frees an instance; NULL is fine. Streams and batches it made stay valid. It joins the instance's own threads.
+  // Frees an instance; NULL is fine. It joins the instance's own threads.
   void (*destroy)(void *instance);
-  // Asks whatever call is blocking to return DFP_CANCELLED. Any thread, any time before destroy. Optional: a source that
-  // asks is_cancelled often enough needs none.
+  // Asks whatever call is blocking to return DFP_CANCELLED. Any thread, any time before destroy. Optional: whoever asks
+  // is_cancelled at least once a second needs none.
   void (*request_cancel)(void *instance);
+  // What the instance is doing, as a JSON object for people. Optional.
+  int32_t (*introspect)(void *instance, struct dfp_buf *out, struct dfp_error *error);
+} dfp_instance_ops;
+
+// What a source does. A stream it opened counts as an object of its own and may be pulled while the instance is called on
+// another thread.
+typedef struct dfp_source_ops {
+  // sizeof(dfp_source_ops) on the plugin's side.
+  uint32_t struct_size;
+  // 0.
+  uint32_t reserved;
+  // As in dfp_instance_ops.
+  int32_t (*create)(const struct dfp_host *host,
+                    void *ctx,
+                    const char *config,
+                    size_t config_len,
+                    void **out,
+                    struct dfp_error *error);
+  // As in dfp_instance_ops.
+  void (*destroy)(void *instance);
+  // As in dfp_instance_ops.
+  void (*request_cancel)(void *instance);
+  // As in dfp_instance_ops.
+  int32_t (*introspect)(void *instance, struct dfp_buf *out, struct dfp_error *error);
   // The schema of every batch: known before anything is opened, never changing. The caller receives a new struct.
   int32_t (*schema)(void *instance, struct ArrowSchema *out, struct dfp_error *error);
   // Starts reading, from the beginning if resume is NULL, else from a position. The caller receives a new stream. Its
@@ -298,6 +343,130 @@ typedef struct dfp_source_ops {
   // cannot resume at all.
   int32_t (*position)(void *instance, struct dfp_buf *out, struct dfp_error *error);
 } dfp_source_ops;
+
+// What a stage does: bind once; then push and pull until there is nothing to pull, again and again; then finish, and pull
+// until there is nothing left.
+typedef struct dfp_stage_ops {
+  // sizeof(dfp_stage_ops) on the plugin's side.
+  uint32_t struct_size;
+  // 0.
+  uint32_t reserved;
+  // As in dfp_instance_ops.
+  int32_t (*create)(const struct dfp_host *host,
+                    void *ctx,
+                    const char *config,
+                    size_t config_len,
+                    void **out,
+                    struct dfp_error *error);
+  // As in dfp_instance_ops.
+  void (*destroy)(void *instance);
+  // As in dfp_instance_ops.
+  void (*request_cancel)(void *instance);
+  // As in dfp_instance_ops.
+  int32_t (*introspect)(void *instance, struct dfp_buf *out, struct dfp_error *error);
+  // Learns the schema of what will be pushed, which it copies if it keeps it, and gives that of what will be pulled.
+  int32_t (*bind)(void *instance,
+                  const struct ArrowSchema *input,
+                  struct ArrowSchema *out,
+                  struct dfp_error *error);
+  // Takes a batch. The host pushes again only after pull had nothing more.
+  int32_t (*push)(void *instance, struct ArrowArray *batch, struct dfp_error *error);
+  // Gives the next finished batch; *out is a released struct (release is NULL) if there is none until more is pushed.
+  int32_t (*pull)(void *instance, struct ArrowArray *out, struct dfp_error *error);
+  // Says that no more is pushed: what is held back becomes ready to pull.
+  int32_t (*finish)(void *instance, struct dfp_error *error);
+} dfp_stage_ops;
+
+// What a sink does: bind once; then write and flush; close at the end.
+typedef struct dfp_sink_ops {
+  // sizeof(dfp_sink_ops) on the plugin's side.
+  uint32_t struct_size;
+  // 0.
+  uint32_t reserved;
+  // As in dfp_instance_ops.
+  int32_t (*create)(const struct dfp_host *host,
+                    void *ctx,
+                    const char *config,
+                    size_t config_len,
+                    void **out,
+                    struct dfp_error *error);
+  // As in dfp_instance_ops.
+  void (*destroy)(void *instance);
+  // As in dfp_instance_ops.
+  void (*request_cancel)(void *instance);
+  // As in dfp_instance_ops.
+  int32_t (*introspect)(void *instance, struct dfp_buf *out, struct dfp_error *error);
+  // Learns the schema of what will be written, which it copies if it keeps it.
+  int32_t (*bind)(void *instance, const struct ArrowSchema *input, struct dfp_error *error);
+  // Accepts a batch; it need not be durable yet.
+  int32_t (*write)(void *instance, struct ArrowArray *batch, struct dfp_error *error);
+  // Makes durable what was written so far.
+  int32_t (*flush)(void *instance, struct dfp_error *error);
+  // Flushes and ends: only destroy may follow.
+  int32_t (*close)(void *instance, struct dfp_error *error);
+} dfp_sink_ops;
+
+// What a fit may use besides the data. Grows at the end only: read a field if struct_size covers it (see DFP_HAS).
+typedef struct dfp_fit_context {
+  // sizeof(dfp_fit_context) on the host's side.
+  uint32_t struct_size;
+  // Threads to use, at least 1.
+  uint32_t threads;
+  // A saved model of all entities together, borrowed for the call; NULL if there is none.
+  const uint8_t *population;
+  // Bytes of population.
+  size_t population_len;
+} dfp_fit_context;
+
+// What a model component does. The instance is the trainer; what it fits or loads is a handle of its own that outlives
+// it, never changes, and is freed by model_destroy. Functions that take a model may be called on any thread, by several at
+// once if the component has DFP_CONCURRENT.
+typedef struct dfp_model_ops {
+  // sizeof(dfp_model_ops) on the plugin's side.
+  uint32_t struct_size;
+  // 0.
+  uint32_t reserved;
+  // As in dfp_instance_ops.
+  int32_t (*create)(const struct dfp_host *host,
+                    void *ctx,
+                    const char *config,
+                    size_t config_len,
+                    void **out,
+                    struct dfp_error *error);
+  // As in dfp_instance_ops.
+  void (*destroy)(void *instance);
+  // As in dfp_instance_ops.
+  void (*request_cancel)(void *instance);
+  // As in dfp_instance_ops.
+  int32_t (*introspect)(void *instance, struct dfp_buf *out, struct dfp_error *error);
+  // Learns from rows of one entity (or of all, for a population model), oldest first. On failure *out is NULL.
+  int32_t (*fit)(void *instance,
+                 const struct dfp_fit_context *context,
+                 struct ArrowArrayStream *data,
+                 void **out,
+                 struct dfp_error *error);
+  // Learns one model from each batch of the stream, which has count of them. models and errors have count places: where
+  // models[i] is NULL, errors[i] says why. The answer is 0 if all were tried. Optional: the host calls fit for each.
+  int32_t (*fit_many)(void *instance,
+                      const struct dfp_fit_context *context,
+                      struct ArrowArrayStream *data,
+                      size_t count,
+                      void **models,
+                      struct dfp_error *errors,
+                      struct dfp_error *error);
+  // Reads a model that save wrote. On failure *out is NULL.
+  int32_t (*load)(void *instance, const uint8_t *data, size_t len, void **out, struct dfp_error *error);
+  // The columns that score needs, in the order it wants them.
+  int32_t (*model_schema)(void *model, struct ArrowSchema *out, struct dfp_error *error);
+  // The columns that score gives: score (float64) first.
+  int32_t (*score_schema)(void *model, struct ArrowSchema *out, struct dfp_error *error);
+  // Scores a batch of model_schema: as many rows out as in, in the same order.
+  int32_t (*score)(void *model, struct ArrowArray *batch, struct ArrowArray *out, struct dfp_error *error);
+  // The model as bytes that load reads. Never an executable format.
+  int32_t (*save)(void *model, struct dfp_buf *out, struct dfp_error *error);
+  // Frees a model; NULL is fine.
+  void (*model_destroy)(void *model);
+} dfp_model_ops;
 
 
 #ifdef __cplusplus
