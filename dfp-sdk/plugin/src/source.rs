@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dfp_abi::LinkedSource;
+use dfp_abi::{Create, LinkedComponent};
 use dfp_core::{Error, ErrorKind, Host, Result, Source};
 use serde::de::DeserializeOwned;
 
@@ -72,13 +72,14 @@ pub trait SourcePlugin: Source + Sized + 'static {
 }
 
 /// The facts of `P` for a program that links it.
-pub const fn linked<P: SourcePlugin>() -> LinkedSource {
-    LinkedSource {
+pub const fn linked<P: SourcePlugin>() -> LinkedComponent {
+    LinkedComponent {
         id: P::ID,
         title: P::TITLE,
         config_schema: P::CONFIG_SCHEMA,
         profile: P::PROFILE,
-        create: |config, host| Ok(Box::new(create::<P>(config, host)?)),
+        flags: 0,
+        create: Create::Source(|config, host| Ok(Box::new(create::<P>(config, host)?))),
     }
 }
 
