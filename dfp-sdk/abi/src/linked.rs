@@ -1,8 +1,51 @@
 //! A source that is compiled into the program instead of loaded.
 
+use std::fmt;
 use std::sync::Arc;
 
 use dfp_core::{Host, Result, Source};
+
+use crate::c::{DFP_KIND_MODEL, DFP_KIND_SINK, DFP_KIND_SOURCE, DFP_KIND_STAGE};
+
+/// What a component is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u32)]
+pub enum Kind {
+    /// Reads records and emits them as batches.
+    Source = DFP_KIND_SOURCE,
+    /// Turns batches into other batches.
+    Stage = DFP_KIND_STAGE,
+    /// Takes batches out of the run.
+    Sink = DFP_KIND_SINK,
+    /// Learns from batches and scores others.
+    Model = DFP_KIND_MODEL,
+}
+
+impl Kind {
+    /// Every kind, in the order of its number.
+    pub const ALL: [Self; 4] = [Self::Source, Self::Stage, Self::Sink, Self::Model];
+
+    /// The word for it in manifests and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Stage => "stage",
+            Self::Sink => "sink",
+            Self::Model => "model",
+        }
+    }
+
+    /// The kind of a number of the border; `None` for one that nobody knows.
+    pub fn from_code(code: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as u32 == code)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 /// Makes an instance from a JSON object as text.
 pub type CreateSource = fn(&str, Arc<dyn Host>) -> Result<Box<dyn Source>>;

@@ -32,6 +32,7 @@ mod library;
 mod local;
 mod manifest;
 mod plugins;
+pub mod remote;
 mod source;
 mod table;
 
