@@ -159,18 +159,13 @@ impl Connection {
                 let text = format!("it did not answer within {limit:?} and was killed");
                 return Err(Error::new(ErrorKind::Timeout, text));
             }
-            match cancelled {
-                Some(since) if since.elapsed() > self.limits.cancel_grace => {
-                    let text =
-                        format!("it did not stop within {:?} and was killed", self.limits.cancel_grace);
-                    return Err(Error::new(ErrorKind::Cancelled, text));
-                }
-                Some(_) => {}
-                None if self.is_cancelled(cancel) => {
-                    self.outbox.cancel();
-                    cancelled = Some(Instant::now());
-                }
-                None => {}
+            if cancelled.is_some_and(|since| since.elapsed() > self.limits.cancel_grace) {
+                let text = format!("it did not stop within {:?} and was killed", self.limits.cancel_grace);
+                return Err(Error::new(ErrorKind::Cancelled, text));
+            }
+            if cancelled.is_none() && self.is_cancelled(cancel) {
+                self.outbox.cancel();
+                cancelled = Some(Instant::now());
             }
         }
     }
@@ -194,8 +189,9 @@ impl Drop for Connection {
         self.outbox.close();
         self.process.end();
         let calls = self.calls.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // So that the host is let go of when this returns; a host that blocks holds its thread for longer.
+        // The host is let go of when this returns; one that blocks holds its thread for longer.
         while calls.answers.recv_timeout(FAREWELL).is_ok() {}
+        self.process.hear_out();
     }
 }
 

@@ -62,6 +62,8 @@ impl Process {
         let (lines, target) = (tail.clone(), name.to_owned());
         spawn("dfp-remote-stderr", move || {
             forward(stderr, &target, &*host, &lines);
+            // In this order: whoever hears of the end finds the host let go of.
+            drop(host);
             drop(ended);
         })?;
         let process = Self { child: Some(Mutex::new(child)), tail, stderr: Mutex::new(Some(listen)) };
@@ -102,16 +104,20 @@ impl Process {
         None
     }
 
+    /// Waits for the last words of a child that has ended: they may still be on their way.
+    pub(super) fn hear_out(&self) {
+        if let Some(stderr) = self.stderr.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = stderr.recv_timeout(PATIENCE);
+        }
+    }
+
     /// Why it answers no more.
     pub(super) fn obituary(&self) -> Error {
         let how = match self.end() {
             Some(status) => describe(status),
             None => "the process closed its pipe and was killed".to_owned(),
         };
-        if let Some(stderr) = self.stderr.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // Its last words may still be on their way.
-            let _ = stderr.recv_timeout(PATIENCE);
-        }
+        self.hear_out();
         let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         let words: Vec<&str> = tail.iter().map(String::as_str).collect();
         let kind = if words.iter().any(|line| line.contains(OUT_OF_MEMORY)) {

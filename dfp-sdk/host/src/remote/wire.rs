@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use dfp_abi::caught;
 use dfp_core::{CancelToken, Error, ErrorKind, Host, Level, Reject, Result};
 
 use super::frame::{Frame, Pack, Unpack, cut};
@@ -33,6 +34,14 @@ pub(super) struct Wire {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Whoever panicked while holding one has ended its own call; the pipes are as good as before.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs what may panic, on the thread that must not.
+fn quietly(on_cancel: &Cancel) {
+    let _: Result<()> = caught(|| {
+        on_cancel();
+        Ok(())
+    });
 }
 
 impl Wire {
@@ -87,7 +96,7 @@ impl Wire {
     pub(super) fn cancelled_by(&self, on_cancel: Cancel) {
         let on_cancel = self.on_cancel.get_or_init(|| on_cancel);
         if self.cancel.is_cancelled() {
-            on_cancel();
+            quietly(on_cancel);
         }
     }
 
@@ -95,7 +104,7 @@ impl Wire {
     pub(super) fn cancel(&self) {
         self.cancel.cancel();
         if let Some(on_cancel) = self.on_cancel.get() {
-            on_cancel();
+            quietly(on_cancel);
         }
     }
 
