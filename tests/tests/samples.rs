@@ -16,13 +16,13 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampNanosecondType;
 use dfp_core::{EVENT_TIME, Host, RECORD_ID, reason};
 use dfp_host::{LocalHost, Plugins};
-use dfp_plugin::LinkedSource;
+use dfp_plugin::LinkedComponent;
 use serde_json::Value;
 
 /// A source whose samples we can decode.
 struct Decoder {
     folder: &'static str,
-    plugin: LinkedSource,
+    plugin: LinkedComponent,
     /// Columns that may name the entity, best first.
     entity: &'static [&'static str],
     /// The column named by `alt_time`.
@@ -32,7 +32,7 @@ struct Decoder {
 
 static DECODERS: [Decoder; 1] = [Decoder {
     folder: "azure_ad",
-    plugin: dfp_plugin::linked::<dfp_azure_ad::AzureAd>(),
+    plugin: dfp_plugin::linked_source::<dfp_azure_ad::AzureAd>(),
     entity: &[
         "properties.userPrincipalName",
         "properties.userId",

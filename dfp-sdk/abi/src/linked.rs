@@ -1,9 +1,9 @@
-//! A source that is compiled into the program instead of loaded.
+//! A component that is compiled into the program instead of loaded.
 
 use std::fmt;
 use std::sync::Arc;
 
-use dfp_core::{Host, Result, Source};
+use dfp_core::{Host, Result, Sink, Source, Stage, Trainer};
 
 use crate::c::{DFP_KIND_MODEL, DFP_KIND_SINK, DFP_KIND_SOURCE, DFP_KIND_STAGE};
 
@@ -47,14 +47,27 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Makes an instance from a JSON object as text.
-pub type CreateSource = fn(&str, Arc<dyn Host>) -> Result<Box<dyn Source>>;
+/// Makes an instance from the configuration, a JSON object as text.
+pub type Make<T> = fn(&str, Arc<dyn Host>) -> Result<Box<T>>;
 
-/// What a program needs to know about a source it links: the same facts a loaded plugin states in its tables.
-///
-/// `dfp_plugin::linked` makes one of every plugin source; `dfp_host::Plugins::link` takes it.
+/// How an instance is made, and of what kind it is.
 #[derive(Debug, Clone, Copy)]
-pub struct LinkedSource {
+pub enum Create {
+    /// Makes a source.
+    Source(Make<dyn Source>),
+    /// Makes a stage.
+    Stage(Make<dyn Stage>),
+    /// Makes a sink.
+    Sink(Make<dyn Sink>),
+    /// Makes what fits models of one kind.
+    Model(Make<dyn Trainer>),
+}
+
+/// What a program needs to know about a component it links: the same facts a loaded plugin states in its tables.
+///
+/// `dfp_plugin::linked_source` and its kin make one of every plugin component; `dfp_host::Plugins::link` takes it.
+#[derive(Debug, Clone, Copy)]
+pub struct LinkedComponent {
     /// The name users select it by.
     pub id: &'static str,
     /// One line for people.
@@ -63,6 +76,34 @@ pub struct LinkedSource {
     pub config_schema: &'static str,
     /// The shipped profile in TOML; empty if there is none.
     pub profile: &'static str,
-    /// Makes an instance from the configuration, a JSON object as text.
-    pub create: CreateSource,
+    /// `DFP_CONCURRENT`, `DFP_DETERMINISTIC`, `DFP_KEEPS_ROWS`.
+    pub flags: u64,
+    /// Makes an instance.
+    pub create: Create,
+}
+
+impl LinkedComponent {
+    /// What it is.
+    pub const fn kind(&self) -> Kind {
+        match self.create {
+            Create::Source(_) => Kind::Source,
+            Create::Stage(_) => Kind::Stage,
+            Create::Sink(_) => Kind::Sink,
+            Create::Model(_) => Kind::Model,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_come_back_from_their_numbers() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::from_code(kind as u32), Some(kind));
+        }
+        assert_eq!(Kind::from_code(0), None);
+        assert_eq!(Kind::from_code(5), None);
+    }
 }

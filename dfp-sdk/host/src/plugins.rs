@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dfp_abi::LinkedSource;
+use dfp_abi::{Create, LinkedComponent};
 use dfp_core::{ErrorKind, Host, Source};
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ use crate::source::SourceHandle;
 /// absolute path leads to a library or a manifest; `PATH#ID` chooses one of several sources in it.
 #[derive(Debug, Clone, Default)]
 pub struct Plugins {
-    linked: Vec<LinkedSource>,
+    linked: Vec<LinkedComponent>,
     directories: Vec<PathBuf>,
 }
 
@@ -33,7 +33,7 @@ pub struct FoundSource(Found);
 
 #[derive(Debug, Clone, Copy)]
 enum Found {
-    Linked(LinkedSource),
+    Linked(LinkedComponent),
     Loaded(&'static Plugin, &'static LoadedSource),
 }
 
@@ -79,7 +79,7 @@ impl Plugins {
 
     /// Adds a source that is compiled into the program. It is found before any of the same name in a directory.
     #[must_use]
-    pub fn link(mut self, source: LinkedSource) -> Self {
+    pub fn link(mut self, source: LinkedComponent) -> Self {
         self.linked.push(source);
         self
     }
@@ -209,7 +209,7 @@ fn choose(plugin: &'static Plugin, id: Option<&str>) -> Result<FoundSource> {
     Ok(FoundSource(Found::Loaded(plugin, source)))
 }
 
-fn list_linked(source: &LinkedSource) -> Listed {
+fn list_linked(source: &LinkedComponent) -> Listed {
     Listed {
         name: source.id.to_owned(),
         title: source.title.to_owned(),
@@ -309,7 +309,13 @@ impl FoundSource {
     pub fn create(&self, config: &str, host: Arc<dyn Host>) -> dfp_core::Result<Box<dyn Source>> {
         config::check(self.id(), self.config_schema(), config)?;
         match &self.0 {
-            Found::Linked(source) => (source.create)(config, host),
+            Found::Linked(source) => match source.create {
+                Create::Source(create) => create(config, host),
+                _ => Err(dfp_core::Error::new(
+                    ErrorKind::InvalidArgument,
+                    format!("{} is a {}, not a source", source.id, source.kind()),
+                )),
+            },
             Found::Loaded(..) => Ok(Box::new(self.load(config, host)?)),
         }
     }
