@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::{Array, RecordBatch, StringArray};
 use dfp_core::{CancelToken, ErrorKind, Level, RECORDS_READ, Reject, Result, Source};
-use dfp_host::{LocalHost, Plugin, Plugins};
+use dfp_host::{Kind, LocalHost, Plugin, Plugins};
 use dfp_test_plugin::Lines;
 use flate2::write::GzEncoder;
 use tempfile::TempDir;
@@ -95,9 +95,9 @@ fn a_source_does_the_same_linked_and_loaded() {
                 lines.lock().unwrap().1.push(format!("{target}: {text}"));
             });
         let host = Arc::new(host);
-        let found = plugins.find(&name).unwrap();
+        let found = plugins.find(Kind::Source, &name).unwrap();
         let about = (found.id().to_owned(), found.title().to_owned(), found.profile().to_owned());
-        let mut source = found.create(&inputs(&[&plain, &packed]), host.clone()).unwrap();
+        let mut source = found.create_source(&inputs(&[&plain, &packed]), host.clone()).unwrap();
         let before = source.position();
         let batches = read_all(&mut *source).unwrap();
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
@@ -219,8 +219,8 @@ fn waiting_ends_within_a_second_of_a_cancel() {
     for cancel in [cancel_host as fn(&dfp_host::Canceller, &CancelToken), cancel_source] {
         let token = CancelToken::default();
         let host = Arc::new(LocalHost::new().cancelled_by(token.clone()));
-        let found = Plugins::new().find(rust_library().to_str().unwrap()).unwrap();
-        let mut source = found.create_loaded(&misdeed("wait", &[]), host).unwrap();
+        let found = Plugins::new().find(Kind::Source, rust_library().to_str().unwrap()).unwrap();
+        let mut source = found.load_source(&misdeed("wait", &[]), host).unwrap();
         let canceller = source.canceller();
         let mut stream = source.open(None).unwrap();
         let waiting = std::thread::spawn(move || stream.next().unwrap().unwrap_err().kind());
@@ -396,7 +396,7 @@ fn names_are_found_in_the_directories_in_their_order() {
     let (first, second) = (tempdir(), tempdir());
     let plugins = Plugins::new().search(first.path()).search(second.path());
 
-    let text = plugins.find("words").unwrap_err().to_string();
+    let text = plugins.find(Kind::Source, "words").unwrap_err().to_string();
     for place in ["words.dfp-plugin.toml", "libwords.so", "libdfp_words.so"] {
         for dir in [&first, &second] {
             assert!(text.contains(dir.path().join(place).to_str().unwrap()), "{text}");
@@ -404,26 +404,30 @@ fn names_are_found_in_the_directories_in_their_order() {
     }
     c_library(&second, "GOOD");
     file(&second, "words.dfp-plugin.toml", MANIFEST.as_bytes());
-    let found = plugins.find("words").unwrap();
+    let found = plugins.find(Kind::Source, "words").unwrap();
     assert_eq!((found.id(), found.title()), ("words", "Three words"));
     assert!(found.plugin().unwrap().path.ends_with("libwords_good.so"));
 
     // A bad match ends the search: falling through would hide it.
     file(&first, "libwords.so", b"no library");
-    assert_eq!(plugins.find("words").unwrap_err().kind(), ErrorKind::BadData);
+    assert_eq!(plugins.find(Kind::Source, "words").unwrap_err().kind(), ErrorKind::BadData);
     std::fs::remove_file(first.path().join("libwords.so")).unwrap();
 
     // A library without a manifest, by either of its names.
     std::fs::copy(second.path().join("libwords_good.so"), first.path().join("libdfp_words.so")).unwrap();
-    assert!(plugins.find("words").unwrap().plugin().unwrap().path.starts_with(first.path()));
+    assert!(plugins.find(Kind::Source, "words").unwrap().plugin().unwrap().path.starts_with(first.path()));
 
     for name in ["", "wor ds", "../words", "words\0", "libdfp_words.so/"] {
-        assert_eq!(plugins.find(name).unwrap_err().kind(), ErrorKind::InvalidArgument, "{name:?}");
+        assert_eq!(
+            plugins.find(Kind::Source, name).unwrap_err().kind(),
+            ErrorKind::InvalidArgument,
+            "{name:?}"
+        );
     }
     let path = second.path().join("words.dfp-plugin.toml#words");
-    assert_eq!(plugins.find(path.to_str().unwrap()).unwrap().id(), "words");
+    assert_eq!(plugins.find(Kind::Source, path.to_str().unwrap()).unwrap().id(), "words");
     let path = second.path().join("libwords_good.so#others");
-    assert_eq!(plugins.find(path.to_str().unwrap()).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(plugins.find(Kind::Source, path.to_str().unwrap()).unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[test]
@@ -433,7 +437,7 @@ fn manifests_are_held_to_what_they_say() {
     let plugins = Plugins::new().search(dir.path());
     let error = |from: &str, to: &str| {
         file(&dir, "words.dfp-plugin.toml", MANIFEST.replace(from, to).as_bytes());
-        plugins.find("words").err().map(|error| error.to_string()).unwrap_or_default()
+        plugins.find(Kind::Source, "words").err().map(|error| error.to_string()).unwrap_or_default()
     };
     assert_eq!(error("", ""), "");
     for (from, to, expected) in [

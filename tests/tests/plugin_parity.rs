@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use arrow_array::RecordBatch;
 use arrow_select::concat::concat_batches;
 use dfp_core::{Counts, ErrorKind, Host, Reject};
-use dfp_host::{LocalHost, Plugins};
+use dfp_host::{Kind, LocalHost, Plugins};
 
 const SOURCE: &str = "azure-ad";
 
@@ -89,7 +89,8 @@ fn linked_and_loaded_agree_on_every_sample() {
 #[test]
 fn linked_and_loaded_have_the_same_facts() {
     let (linked, loaded) = (linked(), loaded());
-    let (linked, loaded) = (linked.find(SOURCE).unwrap(), loaded.find(SOURCE).unwrap());
+    let (linked, loaded) =
+        (linked.find(Kind::Source, SOURCE).unwrap(), loaded.find(Kind::Source, SOURCE).unwrap());
     assert!(linked.plugin().is_none() && loaded.plugin().is_some());
     assert_eq!(linked.title(), loaded.title());
     assert_eq!(linked.config_schema(), loaded.config_schema());

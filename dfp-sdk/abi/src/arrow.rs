@@ -77,6 +77,13 @@ impl Default for ArrowArrayStream {
     }
 }
 
+impl ArrowArrayStream {
+    /// Whether there is nothing to release.
+    pub fn is_released(&self) -> bool {
+        self.release.is_none()
+    }
+}
+
 impl Drop for ArrowArrayStream {
     fn drop(&mut self) {
         if let Some(release) = self.release {

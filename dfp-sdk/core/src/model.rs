@@ -41,14 +41,9 @@ pub trait Trainer: Send + Sync {
     /// Learns one model per entity; answers are in the order of `groups`. One entity's failure, a panic included, is
     /// its own answer and nobody else's.
     ///
-    /// The provided method runs [`fit`](Self::fit) with one thread each on `context.threads` threads. A trainer for an
-    /// accelerator overrides it.
+    /// The provided method is [`fit_each`]. A trainer for an accelerator overrides it.
     fn fit_many(&self, groups: &[RecordBatch], context: &FitContext) -> Vec<Result<Arc<dyn Model>>> {
-        let single = FitContext { threads: 1, ..context.clone() };
-        parallel_map(groups.len(), context.threads, |index| {
-            catch_unwind(AssertUnwindSafe(|| self.fit(&groups[index], &single)))
-                .unwrap_or_else(|panic| Err(Error::new(ErrorKind::Panic, panic_text(&*panic))))
-        })
+        fit_each(self, groups, context)
     }
 
     /// Reads a model that [`Model::save`] wrote.
@@ -74,6 +69,19 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// If the model cannot be written.
     fn save(&self) -> Result<Vec<u8>>;
+}
+
+/// One model for each group: [`Trainer::fit`] with one thread each, on `context.threads` threads.
+pub fn fit_each<T: Trainer + ?Sized>(
+    trainer: &T,
+    groups: &[RecordBatch],
+    context: &FitContext,
+) -> Vec<Result<Arc<dyn Model>>> {
+    let single = FitContext { threads: 1, ..context.clone() };
+    parallel_map(groups.len(), context.threads, |index| {
+        catch_unwind(AssertUnwindSafe(|| trainer.fit(&groups[index], &single)))
+            .unwrap_or_else(|panic| Err(Error::new(ErrorKind::Panic, panic_text(&*panic))))
+    })
 }
 
 /// `f(0)..f(n)` on up to `threads` threads, answers in order.

@@ -1,15 +1,15 @@
-//! Configurations, checked against a source's JSON Schema before the source sees them.
+//! Configurations, checked against a component's JSON Schema before the component sees them.
 //!
 //! Checked are the keywords that describe configurations: `type`, `enum`, `const`, `properties`, `required`,
 //! `additionalProperties`, `items`, `minItems`, `maxItems`, `minimum`, `maximum`, `minLength` and `maxLength`. Others are left
-//! to the source, which checks for itself in any case.
+//! to the component, which checks for itself in any case.
 
 use dfp_core::{Error, ErrorKind, Result};
 use serde_json::{Map, Value};
 
 /// Refuses a configuration that does not fit, naming the member.
-pub(crate) fn check(source: &str, schema: &str, config: &str) -> Result<()> {
-    let invalid = |kind, what: String| Error::new(kind, format!("configuring source {source}: {what}"));
+pub(crate) fn check(component: &str, schema: &str, config: &str) -> Result<()> {
+    let invalid = |kind, what: String| Error::new(kind, format!("configuring {component}: {what}"));
     let schema: Value = serde_json::from_str(schema)
         .map_err(|error| invalid(ErrorKind::Internal, format!("its schema is not JSON: {error}")))?;
     let config: Value = serde_json::from_str(config)

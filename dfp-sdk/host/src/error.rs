@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use dfp_abi::Kind;
 use dfp_core::ErrorKind;
 
 /// Why a plugin was not found or not loaded.
@@ -94,10 +95,12 @@ pub enum Error {
         what: String,
     },
     /// The plugin is fine but does not have what was asked for.
-    #[error("plugin {path} has no source {wanted:?}, but {found}", path = .path.display())]
-    NoSuchSource {
+    #[error("plugin {path} has no {kind} {wanted:?}, but {found}", path = .path.display())]
+    NoSuchComponent {
         /// Without symbolic links.
         path: PathBuf,
+        /// The kind asked for.
+        kind: Kind,
         /// The id asked for; empty if none was and there are several.
         wanted: String,
         /// What it has.
@@ -130,7 +133,7 @@ impl Error {
         match self {
             Self::Inspect { source, .. } => ErrorKind::from(source),
             Self::Exposed { .. } => ErrorKind::Permission,
-            Self::NotFound { .. } | Self::NoSuchSource { .. } => ErrorKind::NotFound,
+            Self::NotFound { .. } | Self::NoSuchComponent { .. } => ErrorKind::NotFound,
             Self::Relative { .. } | Self::NotAFile { .. } | Self::BadName { .. } => {
                 ErrorKind::InvalidArgument
             }

@@ -1,7 +1,8 @@
 //! Find, check and load dfp plugins; open their inputs.
 //!
-//! A program names the sources it links and the directories it trusts ([`Plugins`]), and gives them a [`Host`](dfp_core::Host)
-//! to work with ([`LocalHost`]). A loaded source is a [`Source`](dfp_core::Source) like any other.
+//! A program names the components it links and the directories it trusts ([`Plugins`]), and gives them a
+//! [`Host`](dfp_core::Host) to work with ([`LocalHost`]). A loaded component is a [`Source`](dfp_core::Source),
+//! [`Stage`](dfp_core::Stage), [`Sink`](dfp_core::Sink) or [`Trainer`](dfp_core::Trainer) like any other.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -28,16 +29,31 @@
 mod config;
 mod error;
 mod inflate;
+mod instance;
 mod library;
 mod local;
 mod manifest;
+mod model;
 mod plugins;
 pub mod remote;
+mod sink;
 mod source;
+mod stage;
 mod table;
 
+pub use dfp_abi::{Create, Kind, LinkedComponent};
 pub use error::{Error, Result, Trace};
-pub use library::Plugin;
+pub use instance::{Canceller, PLUGIN_VIOLATIONS};
+pub use library::{LoadedComponent, Plugin};
 pub use local::LocalHost;
-pub use plugins::{FoundSource, Listed, Plugins};
-pub use source::{Canceller, SourceHandle};
+pub use model::TrainerHandle;
+pub use plugins::{Found, Listed, Plugins};
+pub use sink::SinkHandle;
+pub use source::SourceHandle;
+pub use stage::StageHandle;
+
+#[cfg(test)]
+// SAFETY of the calls in there: the tables are made by hand next to the tests, and keep the border's rules but for what is
+// promised to be noticed.
+#[allow(clippy::undocumented_unsafe_blocks)]
+mod kinds_tests;

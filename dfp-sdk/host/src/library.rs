@@ -1,14 +1,17 @@
 //! Opening a plugin library: what is checked before any of its code runs, and before any of its tables is believed.
 
 use std::collections::HashMap;
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use dfp_abi::c::{DFP_KIND_SOURCE, DFP_VERSION, dfp_component, dfp_host, dfp_plugin, dfp_source_ops};
-use dfp_abi::{FINGERPRINT, foreign_text, slot};
+use dfp_abi::c::{
+    DFP_VERSION, dfp_component, dfp_host, dfp_instance_ops, dfp_model_ops, dfp_plugin, dfp_sink_ops,
+    dfp_source_ops, dfp_stage_ops,
+};
+use dfp_abi::{FINGERPRINT, Kind, foreign_text, slot};
 use libloading::os::unix::{Library as Handle, RTLD_LOCAL, RTLD_NOW};
 
 use crate::error::{Error, Result};
@@ -44,23 +47,39 @@ pub struct Plugin {
     pub licence: String,
     /// The version of dfp it was built with.
     pub sdk_version: String,
-    pub(crate) sources: Vec<LoadedSource>,
+    components: Vec<LoadedComponent>,
 }
 
-/// A source that a library offers.
+/// A component that a library offers. Whoever has one may rely on its table: the loader has looked at it.
 #[derive(Debug)]
-pub(crate) struct LoadedSource {
-    pub(crate) id: String,
-    pub(crate) title: String,
-    pub(crate) config_schema: String,
-    pub(crate) profile: String,
-    pub(crate) ops: *const dfp_source_ops,
+#[non_exhaustive]
+pub struct LoadedComponent {
+    /// What it is.
+    pub kind: Kind,
+    /// The name users select it by.
+    pub id: String,
+    /// One line for people; may be empty.
+    pub title: String,
+    /// JSON Schema of its configuration.
+    pub config_schema: String,
+    /// The shipped profile, TOML; empty if there is none.
+    pub profile: String,
+    /// `DFP_CONCURRENT`, `DFP_DETERMINISTIC`, `DFP_KEEPS_ROWS`.
+    pub flags: u64,
+    ops: *const dfp_instance_ops,
 }
 
 // SAFETY: the table is constant and lives for ever.
-unsafe impl Send for LoadedSource {}
+unsafe impl Send for LoadedComponent {}
 // SAFETY: as above.
-unsafe impl Sync for LoadedSource {}
+unsafe impl Sync for LoadedComponent {}
+
+impl LoadedComponent {
+    /// The table of its kind, which has all the functions that its kind must have.
+    pub(crate) fn ops(&self) -> *const dfp_instance_ops {
+        self.ops
+    }
+}
 
 impl Plugin {
     /// Loads a library, or finds that it already is loaded.
@@ -87,13 +106,14 @@ impl Plugin {
         Ok(loaded().entry(key).or_insert_with(|| Box::leak(Box::new(plugin))))
     }
 
-    pub(crate) fn source(&self, id: &str) -> Option<&LoadedSource> {
-        self.sources.iter().find(|source| source.id == id)
+    /// What it offers, but for kinds that this host does not know.
+    pub fn components(&self) -> &[LoadedComponent] {
+        &self.components
     }
 
-    /// The ids of the sources it offers.
-    pub fn source_ids(&self) -> impl Iterator<Item = &str> {
-        self.sources.iter().map(|source| source.id.as_str())
+    /// The component of that kind and id.
+    pub fn component(&self, kind: Kind, id: &str) -> Option<&LoadedComponent> {
+        self.components.iter().find(|component| component.kind == kind && component.id == id)
     }
 }
 
@@ -198,16 +218,17 @@ unsafe fn read_plugin(table: *const dfp_plugin, path: PathBuf) -> Result<Plugin>
     if table.component_count > MAX_COMPONENTS || (table.component_count > 0 && table.components.is_null()) {
         return Err(damaged(format!("its list of {} components is missing", table.component_count)));
     }
-    let mut sources: Vec<LoadedSource> = Vec::new();
+    let mut components: Vec<LoadedComponent> = Vec::new();
     for index in 0..table.component_count as usize {
         // SAFETY: the list has component_count pointers to components, which live for ever.
         let component = unsafe { table.components.add(index).read() };
         // SAFETY: as above.
-        if let Some(source) = unsafe { read_component(component) }.map_err(damaged)? {
-            if sources.iter().any(|other| other.id == source.id) {
-                return Err(damaged(format!("it has two sources {:?}", source.id)));
+        if let Some(component) = unsafe { read_component(component) }.map_err(damaged)? {
+            let (kind, id) = (component.kind, &component.id);
+            if components.iter().any(|other| other.kind == kind && other.id == *id) {
+                return Err(damaged(format!("it has two {kind}s {id:?}")));
             }
-            sources.push(source);
+            components.push(component);
         }
     }
     Ok(Plugin {
@@ -216,16 +237,18 @@ unsafe fn read_plugin(table: *const dfp_plugin, path: PathBuf) -> Result<Plugin>
         vendor: text(Some(table.vendor), "vendor")?,
         licence: text(Some(table.licence), "licence")?,
         sdk_version,
-        sources,
+        components,
         path,
     })
 }
 
-/// A component, if it is a source; kinds that are not loaded yet are passed over.
+/// A component, if it is of a kind that this host knows; others are passed over.
 ///
 /// # Safety
 /// `component` is NULL or a component table that lives for ever.
-unsafe fn read_component(component: *const dfp_component) -> Result<Option<LoadedSource>, String> {
+pub(crate) unsafe fn read_component(
+    component: *const dfp_component,
+) -> Result<Option<LoadedComponent>, String> {
     // SAFETY: the caller's promise; the size is there in every table.
     let size = if component.is_null() { 0 } else { unsafe { (&raw const (*component).struct_size).read() } };
     if (size as usize) < size_of::<dfp_component>() {
@@ -233,29 +256,42 @@ unsafe fn read_component(component: *const dfp_component) -> Result<Option<Loade
     }
     // SAFETY: not NULL, and long enough.
     let component = unsafe { &*component };
-    if component.kind != DFP_KIND_SOURCE {
-        return Ok(None);
-    }
+    let Some(kind) = Kind::from_code(component.kind) else { return Ok(None) };
     // SAFETY: the caller's promise: texts are NULL or closed by NUL.
     let text = |text| unsafe { foreign_text(text) };
     let id = text(component.id).ok_or("a component has no id")?;
-    let ops = component.ops.cast::<dfp_source_ops>();
     // SAFETY: NULL, or the table that the kind promises.
-    let complete = !ops.is_null()
-        && unsafe {
-            slot!(ops, dfp_source_ops, create).is_some()
-                && slot!(ops, dfp_source_ops, destroy).is_some()
-                && slot!(ops, dfp_source_ops, schema).is_some()
-                && slot!(ops, dfp_source_ops, open).is_some()
-        };
-    if !complete {
-        return Err(format!("source {id:?} lacks a function that every source has"));
+    if component.ops.is_null() || !unsafe { is_complete(kind, component.ops) } {
+        return Err(format!("{kind} {id:?} lacks a function that every {kind} has"));
     }
-    Ok(Some(LoadedSource {
+    Ok(Some(LoadedComponent {
+        kind,
         title: text(component.title).unwrap_or_default(),
-        config_schema: text(component.config_schema).ok_or_else(|| format!("source {id:?} has no schema"))?,
+        config_schema: text(component.config_schema).ok_or_else(|| format!("{kind} {id:?} has no schema"))?,
         profile: text(component.profile).unwrap_or_default(),
         id,
-        ops,
+        flags: component.flags,
+        ops: component.ops.cast(),
     }))
+}
+
+/// Whether a table has every function that its kind must have.
+///
+/// # Safety
+/// `ops` leads to a table of that kind, readable up to its own size.
+unsafe fn is_complete(kind: Kind, ops: *const c_void) -> bool {
+    macro_rules! has {
+        ($type:ty: $($slot:ident),+) => {
+            // SAFETY: the caller's promise.
+            unsafe { $(slot!(ops.cast(), $type, $slot).is_some())&&+ }
+        };
+    }
+    match kind {
+        Kind::Source => has!(dfp_source_ops: create, destroy, schema, open),
+        Kind::Stage => has!(dfp_stage_ops: create, destroy, bind, push, pull, finish),
+        Kind::Sink => has!(dfp_sink_ops: create, destroy, bind, write, flush, close),
+        Kind::Model => {
+            has!(dfp_model_ops: create, destroy, fit, load, model_schema, score_schema, score, save, model_destroy)
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dfp_abi::Kind;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -34,18 +35,17 @@ pub(crate) struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Component {
-    pub(crate) kind: Kind,
+    pub(crate) kind: String,
     pub(crate) id: String,
     #[serde(default)]
     pub(crate) title: String,
 }
 
-/// What a component is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
-    /// Reads records.
-    Source,
+impl Component {
+    /// What it is; `None` for a kind that this host does not know.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.name() == self.kind)
+    }
 }
 
 impl Manifest {
@@ -95,12 +95,18 @@ impl Manifest {
                 self.id, self.version, plugin.id, plugin.version
             )));
         }
-        let declared = self.components.iter().map(|component| component.id.as_str());
-        if let Some(absent) = declared.clone().find(|id| plugin.source(id).is_none()) {
-            return Err(wrong(format!("it describes source {absent:?}, which the library does not have")));
+        // Kinds that this host does not know are passed over on both sides.
+        let declared = || {
+            self.components.iter().filter_map(|component| Some((component.kind()?, component.id.as_str())))
+        };
+        if let Some((kind, id)) = declared().find(|(kind, id)| plugin.component(*kind, id).is_none()) {
+            return Err(wrong(format!("it describes {kind} {id:?}, which the library does not have")));
         }
-        if let Some(hidden) = plugin.source_ids().find(|id| !declared.clone().any(|other| other == *id)) {
-            return Err(wrong(format!("it is silent about source {hidden:?} of the library")));
+        for component in plugin.components() {
+            let (kind, id) = (component.kind, component.id.as_str());
+            if !declared().any(|other| other == (kind, id)) {
+                return Err(wrong(format!("it is silent about {kind} {id:?} of the library")));
+            }
         }
         Ok(plugin)
     }

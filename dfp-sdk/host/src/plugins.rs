@@ -5,48 +5,53 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dfp_abi::{Create, LinkedComponent};
-use dfp_core::{ErrorKind, Host, Source};
+use dfp_abi::{Create, Kind, LinkedComponent};
+use dfp_core::{ErrorKind, Host, Sink, Source, Stage, Trainer};
 use serde::Serialize;
 
 use crate::config;
 use crate::error::{Error, Result, Trace};
-use crate::library::{LoadedSource, Plugin};
+use crate::library::{LoadedComponent, Plugin};
 use crate::manifest::{Manifest, SUFFIX};
+use crate::model::TrainerHandle;
+use crate::sink::SinkHandle;
 use crate::source::SourceHandle;
+use crate::stage::StageHandle;
 
-/// Finds sources by name or path. Linked ones come first, then the directories in their order; nothing else is looked at, not
+/// Finds components by kind and name or path. Linked ones come first, then the directories in their order; nothing else is looked at, not
 /// the working directory and no environment variable.
 ///
 /// A name finds, in the first directory that has one of them, `NAME.dfp-plugin.toml`, `libNAME.so` or `libdfp_NAME.so`, with
 /// `_` for `-` in the library names. What is found must also load: a bad file is an error, not a reason to look further. An
-/// absolute path leads to a library or a manifest; `PATH#ID` chooses one of several sources in it.
+/// absolute path leads to a library or a manifest; `PATH#ID` chooses one of several components of a kind in it.
 #[derive(Debug, Clone, Default)]
 pub struct Plugins {
     linked: Vec<LinkedComponent>,
     directories: Vec<PathBuf>,
 }
 
-/// A source that was found, linked or loaded.
+/// A component that was found, linked or loaded.
 #[derive(Debug, Clone, Copy)]
-pub struct FoundSource(Found);
+pub struct Found(Origin);
 
 #[derive(Debug, Clone, Copy)]
-enum Found {
+enum Origin {
     Linked(LinkedComponent),
-    Loaded(&'static Plugin, &'static LoadedSource),
+    Loaded(&'static Plugin, &'static LoadedComponent),
 }
 
 /// One line of [`Plugins::list`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listed {
+    /// What it is: `source`, `stage`, `sink` or `model`; `None` if nothing but its library says so.
+    pub kind: Option<String>,
     /// What to ask [`Plugins::find`] for.
     pub name: String,
     /// One line for people; empty if nobody wrote one.
     pub title: String,
     /// The plugin's version; `None` if it has no manifest.
     pub version: Option<String>,
-    /// The library; `None` if the source is linked into the program.
+    /// The library; `None` if it is linked into the program.
     pub library: Option<PathBuf>,
     /// Why it cannot be used.
     pub problem: Option<String>,
@@ -58,9 +63,13 @@ impl fmt::Display for Listed {
         if let Some(version) = &self.version {
             write!(f, " {version}")?;
         }
+        f.write_str(" (")?;
+        if let Some(kind) = &self.kind {
+            write!(f, "{kind}, ")?;
+        }
         match &self.library {
-            Some(library) => write!(f, " ({})", library.display())?,
-            None => f.write_str(" (linked)")?,
+            Some(library) => write!(f, "{})", library.display())?,
+            None => f.write_str("linked)")?,
         }
         for (mark, text) in [(" - ", Some(&self.title)), (" ! ", self.problem.as_ref())] {
             if let Some(text) = text.filter(|text| !text.is_empty()) {
@@ -77,10 +86,10 @@ impl Plugins {
         Self::default()
     }
 
-    /// Adds a source that is compiled into the program. It is found before any of the same name in a directory.
+    /// Adds a component that is compiled into the program. It is found before any of the same name in a directory.
     #[must_use]
-    pub fn link(mut self, source: LinkedComponent) -> Self {
-        self.linked.push(source);
+    pub fn link(mut self, component: LinkedComponent) -> Self {
+        self.linked.push(component);
         self
     }
 
@@ -91,26 +100,27 @@ impl Plugins {
         self
     }
 
-    /// Finds a source by name or absolute path, loading its library.
+    /// Finds a component by name or absolute path, loading its library.
     ///
     /// # Errors
     /// Every place that was looked at, if none has it; or why what was found cannot be used.
-    pub fn find(&self, name_or_path: &str) -> Result<FoundSource> {
+    pub fn find(&self, kind: Kind, name_or_path: &str) -> Result<Found> {
         if name_or_path.contains('/') {
-            return find_path(name_or_path);
+            return find_path(kind, name_or_path);
         }
         let named = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if name_or_path.is_empty() || !name_or_path.chars().all(named) {
             return Err(Error::BadName { name: name_or_path.to_owned() });
         }
-        if let Some(source) = self.linked.iter().find(|source| source.id == name_or_path) {
-            return Ok(FoundSource(Found::Linked(*source)));
+        let mut linked = self.linked.iter();
+        if let Some(found) = linked.find(|linked| linked.kind() == kind && linked.id == name_or_path) {
+            return Ok(Found(Origin::Linked(*found)));
         }
         let mut trace = Trace::default();
         for directory in &self.directories {
             for candidate in candidates(directory, name_or_path) {
                 match std::fs::symlink_metadata(&candidate) {
-                    Ok(_) => return choose(load(&candidate)?, Some(name_or_path)),
+                    Ok(_) => return choose(load(&candidate)?, kind, Some(name_or_path)),
                     Err(error) => trace.0.push((candidate, error.to_string())),
                 }
             }
@@ -121,14 +131,53 @@ impl Plugins {
     /// Makes an instance of the source that [`find`](Self::find) finds.
     ///
     /// # Errors
-    /// As [`find`](Self::find) and [`FoundSource::create`].
+    /// As [`find`](Self::find) and [`Found::create_source`].
     pub fn source(
         &self,
         name_or_path: &str,
         config: &str,
         host: Arc<dyn Host>,
     ) -> dfp_core::Result<Box<dyn Source>> {
-        self.find(name_or_path)?.create(config, host)
+        self.find(Kind::Source, name_or_path)?.create_source(config, host)
+    }
+
+    /// Makes an instance of the stage that [`find`](Self::find) finds.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find) and [`Found::create_stage`].
+    pub fn stage(
+        &self,
+        name_or_path: &str,
+        config: &str,
+        host: Arc<dyn Host>,
+    ) -> dfp_core::Result<Box<dyn Stage>> {
+        self.find(Kind::Stage, name_or_path)?.create_stage(config, host)
+    }
+
+    /// Makes an instance of the sink that [`find`](Self::find) finds.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find) and [`Found::create_sink`].
+    pub fn sink(
+        &self,
+        name_or_path: &str,
+        config: &str,
+        host: Arc<dyn Host>,
+    ) -> dfp_core::Result<Box<dyn Sink>> {
+        self.find(Kind::Sink, name_or_path)?.create_sink(config, host)
+    }
+
+    /// Makes an instance of the model component that [`find`](Self::find) finds.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find) and [`Found::create_trainer`].
+    pub fn trainer(
+        &self,
+        name_or_path: &str,
+        config: &str,
+        host: Arc<dyn Host>,
+    ) -> dfp_core::Result<Box<dyn Trainer>> {
+        self.find(Kind::Model, name_or_path)?.create_trainer(config, host)
     }
 
     /// The profile shipped with a source, TOML.
@@ -136,7 +185,7 @@ impl Plugins {
     /// # Errors
     /// As [`find`](Self::find), and [`ErrorKind::NotFound`] if it ships none.
     pub fn profile(&self, name_or_path: &str) -> dfp_core::Result<String> {
-        let source = self.find(name_or_path)?;
+        let source = self.find(Kind::Source, name_or_path)?;
         match source.profile() {
             "" => Err(dfp_core::Error::new(
                 ErrorKind::NotFound,
@@ -146,7 +195,7 @@ impl Plugins {
         }
     }
 
-    /// What there is: linked sources, manifests, and libraries of first-party plugins (`libdfp_NAME.so`) that have none.
+    /// What there is: linked components, manifests, and libraries of first-party plugins (`libdfp_NAME.so`) that have none.
     /// Opens no library.
     pub fn list(&self) -> Vec<Listed> {
         let mut found: Vec<Listed> = self.linked.iter().map(list_linked).collect();
@@ -178,12 +227,12 @@ fn candidates(directory: &Path, name: &str) -> [PathBuf; 3] {
     ]
 }
 
-fn find_path(text: &str) -> Result<FoundSource> {
+fn find_path(kind: Kind, text: &str) -> Result<Found> {
     let (path, id) = match text.rsplit_once('#') {
         Some((path, id)) => (path, Some(id)),
         None => (text, None),
     };
-    choose(load(Path::new(path))?, id)
+    choose(load(Path::new(path))?, kind, id)
 }
 
 fn is_manifest(path: &Path) -> bool {
@@ -194,25 +243,34 @@ fn load(path: &Path) -> Result<&'static Plugin> {
     if is_manifest(path) { Manifest::read(path)?.load(path) } else { Plugin::load(path) }
 }
 
-/// The source of that id, or the only one.
-fn choose(plugin: &'static Plugin, id: Option<&str>) -> Result<FoundSource> {
-    let source = match (id, plugin.sources.as_slice()) {
-        (None, [only]) => Some(only),
-        (None, _) => None,
-        (Some(id), _) => plugin.source(id),
+/// The component of that kind and id, or the only one of that kind.
+fn choose(plugin: &'static Plugin, kind: Kind, id: Option<&str>) -> Result<Found> {
+    let mut of_kind = plugin.components().iter().filter(|component| component.kind == kind);
+    let component = match id {
+        Some(id) => plugin.component(kind, id),
+        None => of_kind.next().filter(|_| of_kind.next().is_none()),
     };
-    let source = source.ok_or_else(|| Error::NoSuchSource {
+    let component = component.ok_or_else(|| Error::NoSuchComponent {
         path: plugin.path.clone(),
+        kind,
         wanted: id.unwrap_or_default().to_owned(),
-        found: format!("{:?}", plugin.source_ids().collect::<Vec<_>>()),
+        found: offer(plugin),
     })?;
-    Ok(FoundSource(Found::Loaded(plugin, source)))
+    Ok(Found(Origin::Loaded(plugin, component)))
 }
 
-fn list_linked(source: &LinkedComponent) -> Listed {
+/// What a plugin has, for messages.
+fn offer(plugin: &Plugin) -> String {
+    let names = plugin.components().iter().map(|component| format!("{} {:?}", component.kind, component.id));
+    let names: Vec<_> = names.collect();
+    if names.is_empty() { "nothing that this program knows".to_owned() } else { names.join(", ") }
+}
+
+fn list_linked(component: &LinkedComponent) -> Listed {
     Listed {
-        name: source.id.to_owned(),
-        title: source.title.to_owned(),
+        kind: Some(component.kind().name().to_owned()),
+        name: component.id.to_owned(),
+        title: component.title.to_owned(),
         version: None,
         library: None,
         problem: None,
@@ -225,6 +283,7 @@ fn list_manifest(path: &Path) -> Vec<Listed> {
         Err(error) => {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             return vec![Listed {
+                kind: None,
                 name: name.trim_end_matches(SUFFIX).to_owned(),
                 title: String::new(),
                 version: None,
@@ -236,6 +295,7 @@ fn list_manifest(path: &Path) -> Vec<Listed> {
     let library = manifest.library(path);
     let problem = (!library.is_file()).then(|| "the library is missing".to_owned());
     let listed = |component: &crate::manifest::Component| Listed {
+        kind: Some(component.kind.clone()),
         name: component.id.clone(),
         title: component.title.clone(),
         version: Some(manifest.version.clone()),
@@ -253,6 +313,7 @@ fn list_bare(path: &Path) -> Option<Listed> {
         .strip_prefix("dfp_")?
         .strip_suffix(std::env::consts::DLL_SUFFIX)?;
     Some(Listed {
+        kind: None,
         name: stem.replace('_', "-"),
         title: String::new(),
         version: None,
@@ -261,82 +322,169 @@ fn list_bare(path: &Path) -> Option<Listed> {
     })
 }
 
-impl FoundSource {
+impl Found {
     /// The name users select it by.
     pub fn id(&self) -> &str {
         match &self.0 {
-            Found::Linked(source) => source.id,
-            Found::Loaded(_, source) => &source.id,
+            Origin::Linked(component) => component.id,
+            Origin::Loaded(_, component) => &component.id,
         }
     }
 
     /// One line for people.
     pub fn title(&self) -> &str {
         match &self.0 {
-            Found::Linked(source) => source.title,
-            Found::Loaded(_, source) => &source.title,
+            Origin::Linked(component) => component.title,
+            Origin::Loaded(_, component) => &component.title,
         }
     }
 
     /// JSON Schema of its configuration.
     pub fn config_schema(&self) -> &str {
         match &self.0 {
-            Found::Linked(source) => source.config_schema,
-            Found::Loaded(_, source) => &source.config_schema,
+            Origin::Linked(component) => component.config_schema,
+            Origin::Loaded(_, component) => &component.config_schema,
         }
     }
 
     /// The shipped profile, TOML; empty if there is none.
     pub fn profile(&self) -> &str {
         match &self.0 {
-            Found::Linked(source) => source.profile,
-            Found::Loaded(_, source) => &source.profile,
+            Origin::Linked(component) => component.profile,
+            Origin::Loaded(_, component) => &component.profile,
         }
     }
 
     /// The library it is loaded from; `None` if it is linked.
     pub fn plugin(&self) -> Option<&'static Plugin> {
         match &self.0 {
-            Found::Linked(_) => None,
-            Found::Loaded(plugin, _) => Some(plugin),
+            Origin::Linked(_) => None,
+            Origin::Loaded(plugin, _) => Some(plugin),
         }
     }
 
-    /// Makes an instance from `config`, a JSON object as text.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidConfig`] if `config` does not fit the source's schema, and whatever the source answers.
-    pub fn create(&self, config: &str, host: Arc<dyn Host>) -> dfp_core::Result<Box<dyn Source>> {
-        config::check(self.id(), self.config_schema(), config)?;
+    /// What it is.
+    pub fn kind(&self) -> Kind {
         match &self.0 {
-            Found::Linked(source) => match source.create {
-                Create::Source(create) => create(config, host),
-                _ => Err(dfp_core::Error::new(
-                    ErrorKind::InvalidArgument,
-                    format!("{} is a {}, not a source", source.id, source.kind()),
-                )),
-            },
-            Found::Loaded(..) => Ok(Box::new(self.load(config, host)?)),
+            Origin::Linked(component) => component.kind(),
+            Origin::Loaded(_, component) => component.kind,
         }
     }
 
-    /// Makes an instance of a loaded source, with what only those have: a way to interrupt its calls.
-    ///
-    /// # Errors
-    /// As [`create`](Self::create), and [`ErrorKind::InvalidState`] if the source is linked.
-    pub fn create_loaded(&self, config: &str, host: Arc<dyn Host>) -> dfp_core::Result<SourceHandle> {
-        config::check(self.id(), self.config_schema(), config)?;
-        self.load(config, host)
+    /// What it claims: `DFP_CONCURRENT`, `DFP_DETERMINISTIC`, `DFP_KEEPS_ROWS`.
+    pub fn flags(&self) -> u64 {
+        match &self.0 {
+            Origin::Linked(component) => component.flags,
+            Origin::Loaded(_, component) => component.flags,
+        }
     }
 
-    fn load(&self, config: &str, host: Arc<dyn Host>) -> dfp_core::Result<SourceHandle> {
-        match &self.0 {
-            // SAFETY: the loader checked the table, and plugins are never unloaded.
-            Found::Loaded(_, source) => unsafe { SourceHandle::create(source.ops, &source.id, config, host) },
-            Found::Linked(source) => Err(dfp_core::Error::new(
-                ErrorKind::InvalidState,
-                format!("source {} is linked into the program, not loaded", source.id),
-            )),
+    /// Makes an instance of a source from `config`, a JSON object as text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] if `config` does not fit its schema, [`ErrorKind::InvalidState`] if it is no source,
+    /// and whatever the source answers.
+    pub fn create_source(&self, config: &str, host: Arc<dyn Host>) -> dfp_core::Result<Box<dyn Source>> {
+        match self.0 {
+            Origin::Linked(LinkedComponent { create: Create::Source(make), .. }) => {
+                self.check(config)?;
+                make(config, host)
+            }
+            _ => Ok(Box::new(self.load_source(config, host)?)),
+        }
+    }
+
+    /// As [`create_source`](Self::create_source), with what only a loaded source has: a way to interrupt its calls.
+    ///
+    /// # Errors
+    /// As [`create_source`](Self::create_source), and [`ErrorKind::InvalidState`] if it is linked.
+    pub fn load_source(&self, config: &str, host: Arc<dyn Host>) -> dfp_core::Result<SourceHandle> {
+        SourceHandle::create(self.loaded(Kind::Source, config)?, config, host)
+    }
+
+    /// Makes an instance of a stage from `config`, a JSON object as text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] if `config` does not fit its schema, [`ErrorKind::InvalidState`] if it is no stage,
+    /// and whatever the stage answers.
+    pub fn create_stage(&self, config: &str, host: Arc<dyn Host>) -> dfp_core::Result<Box<dyn Stage>> {
+        match self.0 {
+            Origin::Linked(LinkedComponent { create: Create::Stage(make), .. }) => {
+                self.check(config)?;
+                make(config, host)
+            }
+            _ => Ok(Box::new(self.load_stage(config, host)?)),
+        }
+    }
+
+    /// As [`create_stage`](Self::create_stage), with what only a loaded stage has: a way to interrupt its calls.
+    ///
+    /// # Errors
+    /// As [`create_stage`](Self::create_stage), and [`ErrorKind::InvalidState`] if it is linked.
+    pub fn load_stage(&self, config: &str, host: Arc<dyn Host>) -> dfp_core::Result<StageHandle> {
+        StageHandle::create(self.loaded(Kind::Stage, config)?, config, host)
+    }
+
+    /// Makes an instance of a sink from `config`, a JSON object as text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] if `config` does not fit its schema, [`ErrorKind::InvalidState`] if it is no sink,
+    /// and whatever the sink answers.
+    pub fn create_sink(&self, config: &str, host: Arc<dyn Host>) -> dfp_core::Result<Box<dyn Sink>> {
+        match self.0 {
+            Origin::Linked(LinkedComponent { create: Create::Sink(make), .. }) => {
+                self.check(config)?;
+                make(config, host)
+            }
+            _ => Ok(Box::new(self.load_sink(config, host)?)),
+        }
+    }
+
+    /// As [`create_sink`](Self::create_sink), with what only a loaded sink has: a way to interrupt its calls.
+    ///
+    /// # Errors
+    /// As [`create_sink`](Self::create_sink), and [`ErrorKind::InvalidState`] if it is linked.
+    pub fn load_sink(&self, config: &str, host: Arc<dyn Host>) -> dfp_core::Result<SinkHandle> {
+        SinkHandle::create(self.loaded(Kind::Sink, config)?, config, host)
+    }
+
+    /// Makes an instance of a model component from `config`, a JSON object as text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] if `config` does not fit its schema, [`ErrorKind::InvalidState`] if it is no model component,
+    /// and whatever the model component answers.
+    pub fn create_trainer(&self, config: &str, host: Arc<dyn Host>) -> dfp_core::Result<Box<dyn Trainer>> {
+        match self.0 {
+            Origin::Linked(LinkedComponent { create: Create::Model(make), .. }) => {
+                self.check(config)?;
+                make(config, host)
+            }
+            _ => Ok(Box::new(self.load_trainer(config, host)?)),
+        }
+    }
+
+    /// As [`create_trainer`](Self::create_trainer), with what only a loaded model component has: a way to interrupt its calls.
+    ///
+    /// # Errors
+    /// As [`create_trainer`](Self::create_trainer), and [`ErrorKind::InvalidState`] if it is linked.
+    pub fn load_trainer(&self, config: &str, host: Arc<dyn Host>) -> dfp_core::Result<TrainerHandle> {
+        TrainerHandle::create(self.loaded(Kind::Model, config)?, config, host)
+    }
+
+    fn check(&self, config: &str) -> dfp_core::Result<()> {
+        config::check(&format!("{} {}", self.kind(), self.id()), self.config_schema(), config)
+    }
+
+    /// The loaded component behind it, of that kind, if `config` fits.
+    fn loaded(&self, kind: Kind, config: &str) -> dfp_core::Result<&'static LoadedComponent> {
+        let wrong = |what: &str| {
+            let text = format!("{} {} is {what}", self.kind(), self.id());
+            dfp_core::Error::new(ErrorKind::InvalidState, text)
+        };
+        match self.0 {
+            _ if self.kind() != kind => Err(wrong(&format!("no {kind}"))),
+            Origin::Linked(_) => Err(wrong("linked into the program, not loaded")),
+            Origin::Loaded(_, component) => self.check(config).map(|()| component),
         }
     }
 }

@@ -2,16 +2,48 @@
 
 use std::ffi::{CStr, c_char, c_void};
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use dfp_abi::c::{
     DFP_ABI_MINOR, DFP_ERROR_UNEXPECTED_END, DFP_OK, DFP_VERSION, dfp_error, dfp_host, dfp_reject,
 };
 use dfp_abi::{FINGERPRINT, answer, caught, dropped, report, text_lossy};
-use dfp_core::{Error, ErrorKind, Host, Level, Reject, Result};
+use dfp_core::{CancelToken, Error, ErrorKind, Host, Level, Reject, Result};
+
+use crate::instance::locked;
 
 /// What the `ctx` of every call leads to: an `Arc<Context>` made raw.
-pub(crate) struct Context(pub(crate) Arc<dyn Host>);
+pub(crate) struct Context {
+    pub(crate) host: Arc<dyn Host>,
+    /// What else cancels the calls under way.
+    cancels: Mutex<Vec<(u64, CancelToken)>>,
+}
+
+/// While it lives, a token cancels the component besides its host.
+pub(crate) struct AlsoCancelled<'a>(&'a Context, u64);
+
+impl Context {
+    pub(crate) fn new(host: Arc<dyn Host>) -> Self {
+        Self { host, cancels: Mutex::default() }
+    }
+
+    pub(crate) fn also_cancelled_by(&self, token: &CancelToken) -> AlsoCancelled<'_> {
+        let mut cancels = locked(&self.cancels);
+        let key = cancels.last().map_or(0, |(last, _)| last + 1);
+        cancels.push((key, token.clone()));
+        AlsoCancelled(self, key)
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.host.is_cancelled() || locked(&self.cancels).iter().any(|(_, token)| token.is_cancelled())
+    }
+}
+
+impl Drop for AlsoCancelled<'_> {
+    fn drop(&mut self) {
+        locked(&self.0.cancels).retain(|(key, _)| *key != self.1);
+    }
+}
 
 type Input = Box<dyn Read + Send>;
 
@@ -43,9 +75,16 @@ const _: () = assert!(VERSION.count_bytes() == DFP_VERSION.len());
 
 /// # Safety
 /// `ctx` is what this host passed to `create`, and is still valid.
+unsafe fn context<'a>(ctx: *mut c_void) -> &'a Context {
+    // SAFETY: the caller's promise.
+    unsafe { &*ctx.cast::<Context>() }
+}
+
+/// # Safety
+/// As [`context`].
 unsafe fn host<'a>(ctx: *mut c_void) -> &'a dyn Host {
     // SAFETY: the caller's promise.
-    unsafe { &*(*ctx.cast::<Context>()).0 }
+    &*unsafe { context(ctx) }.host
 }
 
 /// Runs `f`, whose panic nobody can be told.
@@ -87,9 +126,9 @@ unsafe extern "C" fn log(
 
 unsafe extern "C" fn is_cancelled(ctx: *mut c_void) -> i32 {
     // SAFETY: the border's contract for `ctx`.
-    let host = unsafe { host(ctx) };
+    let context = unsafe { context(ctx) };
     // A host that panics here had better stop.
-    caught(|| Ok(i32::from(host.is_cancelled()))).unwrap_or(1)
+    caught(|| Ok(i32::from(context.is_cancelled()))).unwrap_or(1)
 }
 
 unsafe extern "C" fn retain(ctx: *mut c_void) {

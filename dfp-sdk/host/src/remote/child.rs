@@ -11,7 +11,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::protocol::Hello;
 use super::serve::{Component, Served, serve_with};
-use crate::Plugins;
+use crate::{Canceller, Found, Plugins};
 
 /// How long a call may go on once the parent is gone.
 const ORPHANED: Duration = Duration::from_secs(2);
@@ -71,20 +71,48 @@ fn make(plugins: &Plugins, hello: &Hello, kind: Kind, host: Arc<dyn Host>) -> Re
             return Err(Error::new(ErrorKind::InvalidArgument, "neither a library nor an id is named"));
         }
     };
-    if kind != Kind::Source {
-        let text = format!("loading {name}: plugins of kind {} are not loaded", kind.name());
-        return Err(Error::new(ErrorKind::Unsupported, text));
-    }
-    let found = plugins.find(&name)?;
+    let found = plugins.find(kind, &name)?;
     seal(hello)?;
     if found.plugin().is_none() {
-        let component = Component::Source(found.create(&hello.config, host)?);
-        return Ok(Served { component, cancel: None });
+        return Ok(Served { component: linked(&found, &hello.config, host)?, cancel: None });
     }
-    let source = found.create_loaded(&hello.config, host)?;
-    let canceller = source.canceller();
-    let cancel = Some(Box::new(move || canceller.cancel()) as _);
-    Ok(Served { component: Component::Source(Box::new(source)), cancel })
+    let (component, canceller) = loaded(&found, &hello.config, host)?;
+    Ok(Served { component, cancel: Some(Arc::new(move || canceller.cancel())) })
+}
+
+fn linked(found: &Found, config: &str, host: Arc<dyn Host>) -> Result<Component> {
+    Ok(match found.kind() {
+        Kind::Source => Component::Source(found.create_source(config, host)?),
+        Kind::Stage => Component::Stage(found.create_stage(config, host)?),
+        Kind::Sink => Component::Sink(found.create_sink(config, host)?),
+        Kind::Model => Component::Model(found.create_trainer(config, host)?),
+    })
+}
+
+/// A loaded component, and what stops it.
+fn loaded(found: &Found, config: &str, host: Arc<dyn Host>) -> Result<(Component, Canceller)> {
+    Ok(match found.kind() {
+        Kind::Source => {
+            let source = found.load_source(config, host)?;
+            let canceller = source.canceller();
+            (Component::Source(Box::new(source)), canceller)
+        }
+        Kind::Stage => {
+            let stage = found.load_stage(config, host)?;
+            let canceller = stage.canceller();
+            (Component::Stage(Box::new(stage)), canceller)
+        }
+        Kind::Sink => {
+            let sink = found.load_sink(config, host)?;
+            let canceller = sink.canceller();
+            (Component::Sink(Box::new(sink)), canceller)
+        }
+        Kind::Model => {
+            let trainer = found.load_trainer(config, host)?;
+            let canceller = trainer.canceller();
+            (Component::Model(Box::new(trainer)), canceller)
+        }
+    })
 }
 
 /// Before any of the plugin's code runs.

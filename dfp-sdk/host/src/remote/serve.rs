@@ -85,20 +85,20 @@ pub(super) fn serve_with(
         Ok(served) => served,
         Err(error) => return answer(&wire, hello.max_frame, 0, Err(error)),
     };
-    if let Some(cancel) = served.cancel.take() {
-        wire.cancelled_by(cancel);
-    }
+    wire.cancelled_by(served.cancel.take());
     let mut server = Server::new(served.component);
     let facts = if server.component.kind() == kind { server.facts() } else { Err(other_kind(&server, kind)) };
     answer(&wire, hello.max_frame, 0, facts)?;
     for call in calls {
         if call.op == op::END {
+            wire.cancelled_by(None);
             dropped(server);
             return answer(&wire, hello.max_frame, call.number, Ok(Vec::new()));
         }
         let outcome = caught(|| server.dispatch(call.op, &mut Unpack(&call.arguments), &wire));
         answer(&wire, hello.max_frame, call.number, outcome)?;
     }
+    wire.cancelled_by(None);
     dropped(server);
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dfp_abi::caught;
 use dfp_core::{CancelToken, Error, ErrorKind, Host, Level, Reject, Result};
@@ -18,7 +18,7 @@ const READ: usize = 256 << 10;
 const MAX_TEXT: usize = 16 << 10;
 
 /// What stops a component that does not ask.
-pub(super) type Cancel = Box<dyn Fn() + Send + Sync>;
+pub(super) type Cancel = Arc<dyn Fn() + Send + Sync>;
 
 /// Writes to the parent, and waits for its answers.
 pub(super) struct Wire {
@@ -27,21 +27,13 @@ pub(super) struct Wire {
     /// Who waits for which answer; `None` once the parent is gone.
     waiting: Mutex<Option<HashMap<u64, SyncSender<Vec<u8>>>>>,
     pub(super) cancel: CancelToken,
-    on_cancel: OnceLock<Cancel>,
+    on_cancel: Mutex<Option<Cancel>>,
     log_level: AtomicU32,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Whoever panicked while holding one has ended its own call; the pipes are as good as before.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Runs what may panic, on the thread that must not.
-fn quietly(on_cancel: &Cancel) {
-    let _: Result<()> = caught(|| {
-        on_cancel();
-        Ok(())
-    });
 }
 
 impl Wire {
@@ -51,7 +43,7 @@ impl Wire {
             next: AtomicU64::new(0),
             waiting: Mutex::new(Some(HashMap::new())),
             cancel: CancelToken::default(),
-            on_cancel: OnceLock::new(),
+            on_cancel: Mutex::default(),
             log_level: AtomicU32::new(0),
         })
     }
@@ -92,20 +84,25 @@ impl Wire {
         Ok(())
     }
 
-    /// What stops the component, from now on.
-    pub(super) fn cancelled_by(&self, on_cancel: Cancel) {
-        let on_cancel = self.on_cancel.get_or_init(|| on_cancel);
+    /// What stops the component, from now on; `None` before it is destroyed, because a canceller keeps it alive.
+    pub(super) fn cancelled_by(&self, on_cancel: Option<Cancel>) {
+        *lock(&self.on_cancel) = on_cancel;
         if self.cancel.is_cancelled() {
-            quietly(on_cancel);
+            self.cancel();
         }
     }
 
     /// Stops the component.
     pub(super) fn cancel(&self) {
         self.cancel.cancel();
-        if let Some(on_cancel) = self.on_cancel.get() {
-            quietly(on_cancel);
-        }
+        let on_cancel = lock(&self.on_cancel).clone();
+        // It may panic, and this may be the thread that must not.
+        let _: Result<()> = caught(|| {
+            if let Some(on_cancel) = on_cancel {
+                on_cancel();
+            }
+            Ok(())
+        });
     }
 
     /// The parent is gone: nobody is to wait for it.
