@@ -62,19 +62,26 @@ pub unsafe fn borrowed_schema(schema: *const ArrowSchema) -> Result<SchemaRef> {
         Schema::try_from(view)
             .map_err(|error| Error::caused(ErrorKind::BadData, "reading a schema from the C border", error))
     })?;
-    for field in schema.fields() {
-        if !crosses(field.data_type()) {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!(
-                    "column {:?} is of type {}, which does not cross the border",
-                    field.name(),
-                    field.data_type()
-                ),
-            ));
-        }
-    }
+    schema_crosses(&schema)?;
     Ok(SchemaRef::new(schema))
+}
+
+/// Whether all columns are of types that cross the border.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`], naming the first column that is not.
+pub fn schema_crosses(schema: &Schema) -> Result<()> {
+    match schema.fields().iter().find(|field| !crosses(field.data_type())) {
+        None => Ok(()),
+        Some(field) => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "column {:?} is of type {}, which does not cross the border",
+                field.name(),
+                field.data_type()
+            ),
+        )),
+    }
 }
 
 /// Looks at all that arrow-rs follows without looking.
