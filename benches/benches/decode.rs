@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use dfp_core::Source as _;
 use dfp_host::LocalHost;
 use dfp_prep::Profile;
 
@@ -78,16 +79,16 @@ fn decode(path: &Path, columns: Option<&[String]>) -> usize {
     if let Some(columns) = columns {
         config["columns"] = columns.into();
     }
-    let plugin = dfp_plugin::linked::<dfp_azure_ad::AzureAd>();
     let host = Arc::new(LocalHost::new());
-    let mut source = (plugin.create)(&config.to_string(), host).expect("the configuration is right");
+    let mut source = dfp_plugin::create::<dfp_azure_ad::AzureAd>(&config.to_string(), host)
+        .expect("the configuration is right");
     let batches = source.open(None).expect("it opens");
     batches.map(|batch| batch.expect("it decodes").num_rows()).sum()
 }
 
 fn benchmarks(criterion: &mut Criterion) {
     let dir = tempfile::tempdir().expect("there is a temporary directory");
-    let plugin = dfp_plugin::linked::<dfp_azure_ad::AzureAd>();
+    let plugin = dfp_plugin::linked_source::<dfp_azure_ad::AzureAd>();
     let profile = Profile::from_toml(plugin.profile).expect("the shipped profile is right").raw_columns();
     for input in inputs(dir.path()) {
         for (columns, asked) in [("profile", Some(&profile[..])), ("all", None)] {

@@ -15,7 +15,7 @@ use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use dfp_cli::evaluate::average_precision;
-use dfp_core::{EVENT_TIME, FitContext, Model, RECORD_ID, Result, SCORE, Stage, parallel_map};
+use dfp_core::{EVENT_TIME, FitContext, Model, RECORD_ID, Result, SCORE, Source as _, Stage, parallel_map};
 use dfp_host::LocalHost;
 use dfp_models::detector::{Config, Preset};
 use dfp_prep::derive::Deriver;
@@ -122,7 +122,7 @@ fn labels(path: &Path) -> Labels {
 
 /// Reads a directory's logs through plugin and profile, as training and inference do.
 fn load(dir: &Path, profile: Option<&str>) -> Result<Data> {
-    let plugin = dfp_plugin::linked::<dfp_azure_ad::AzureAd>();
+    let plugin = dfp_plugin::linked_source::<dfp_azure_ad::AzureAd>();
     let profile = Profile::from_toml(profile.unwrap_or(plugin.profile))?;
     let host = Arc::new(LocalHost::new());
     let mut stage = LoadStage::new(&profile, &LoadOptions::at(SystemTime::now()), host.clone())?;
@@ -134,7 +134,7 @@ fn load(dir: &Path, profile: Option<&str>) -> Result<Data> {
         .collect();
     files.sort();
     let config = serde_json::json!({ "inputs": files, "columns": profile.raw_columns() });
-    let mut source = (plugin.create)(&config.to_string(), host)?;
+    let mut source = dfp_plugin::create::<dfp_azure_ad::AzureAd>(&config.to_string(), host)?;
     let schema = stage.bind(source.schema())?;
     let mut loaded = Vec::new();
     for batch in source.open(None)? {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
 
 use dfp_azure_ad::{AzureAd, Config};
-use dfp_plugin::{Host, Level, RECORDS_READ, Reject, Result, Source, SourcePlugin};
+use dfp_plugin::{Host, Level, RECORDS_READ, Reject, Result, Source, Component};
 use libfuzzer_sys::fuzz_target;
 
 struct Bytes {

@@ -73,7 +73,7 @@ fn loaded(library: &Path, config: &str, host: &Arc<LocalHost>) -> Result<Box<dyn
 /// Every way to have the Rust source: linked, and loaded.
 fn both_ways() -> [(Plugins, String); 2] {
     [
-        (Plugins::new().link(dfp_plugin::linked::<Lines>()), "lines".to_owned()),
+        (Plugins::new().link(dfp_plugin::linked_source::<Lines>()), "lines".to_owned()),
         (Plugins::new(), rust_library().to_str().unwrap().to_owned()),
     ]
 }
@@ -469,7 +469,8 @@ fn listing_reads_manifests_and_opens_nothing() {
     let bare = file(&dir, "libdfp_azure_ad.so", b"");
     file(&dir, "words.dfp-plugin.toml", MANIFEST.as_bytes());
     file(&dir, "broken.dfp-plugin.toml", b"=");
-    let plugins = Plugins::new().link(dfp_plugin::linked::<Lines>()).search(dir.path()).search("/nowhere");
+    let plugins =
+        Plugins::new().link(dfp_plugin::linked_source::<Lines>()).search(dir.path()).search("/nowhere");
     let listed = plugins.list();
     let names: Vec<_> = listed.iter().map(|listed| listed.name.as_str()).collect();
     assert_eq!(names, ["lines", "azure-ad", "broken", "words"]);

@@ -527,12 +527,13 @@ fn a_killed_or_failed_training_leaves_the_last_good_state() {
     place.train(&inputs(&logs[..16]));
     let good = place.models();
 
-    for delay in [30, 120, 300, 600] {
+    let mut finished = false;
+    for delay in [10, 30, 120, 300, 600] {
         let args = [&["-q", "train", "-c", "pipeline.toml"], &inputs(&logs[16..])[..]].concat();
         let mut child = place.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(delay));
         child.kill().unwrap();
-        let finished = child.wait().unwrap().success();
+        finished = child.wait().unwrap().success();
         if finished {
             break;
         }
@@ -554,7 +555,7 @@ fn a_killed_or_failed_training_leaves_the_last_good_state() {
     assert!(!errors(&output).contains("panicked"), "{}", errors(&output));
     assert_eq!(place.models(), before);
     let report = place.train(&[]);
-    assert!(report["trained"].as_u64().unwrap() > 0, "{report}");
+    assert!(finished || report["trained"].as_u64().unwrap() > 0, "{report}");
 }
 
 #[test]

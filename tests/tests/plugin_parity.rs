@@ -14,7 +14,7 @@ use dfp_host::{Kind, LocalHost, Plugins};
 const SOURCE: &str = "azure-ad";
 
 fn linked() -> Plugins {
-    Plugins::new().link(dfp_plugin::linked::<dfp_azure_ad::AzureAd>())
+    Plugins::new().link(dfp_plugin::linked_source::<dfp_azure_ad::AzureAd>())
 }
 
 fn loaded() -> Plugins {

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use arrow_array::Array;
+use dfp_core::Source as _;
 use dfp_host::LocalHost;
 use dfp_prep::Profile;
 
 #[test]
 fn azure_profiles_ask_for_fields_the_samples_fill() {
-    let plugin = dfp_plugin::linked::<dfp_azure_ad::AzureAd>();
+    let plugin = dfp_plugin::linked_source::<dfp_azure_ad::AzureAd>();
     let own = Profile::from_toml(plugin.profile).unwrap();
     let morpheus = Profile::from_toml(dfp_azure_ad::MORPHEUS_PROFILE).unwrap();
     let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/azure_ad");
@@ -17,7 +18,8 @@ fn azure_profiles_ask_for_fields_the_samples_fill() {
         let columns = profile.raw_columns();
         let inputs = [format!("{samples}/diagnostic.jsonl"), format!("{samples}/records.json")];
         let config = serde_json::json!({"inputs": inputs, "columns": columns}).to_string();
-        let mut source = (plugin.create)(&config, Arc::new(LocalHost::new())).unwrap();
+        let mut source =
+            dfp_plugin::create::<dfp_azure_ad::AzureAd>(&config, Arc::new(LocalHost::new())).unwrap();
         let batch = source.open(None).unwrap().next().unwrap().unwrap();
         for column in columns {
             let array = batch.column_by_name(&column).unwrap_or_else(|| panic!("{column} is missing"));

@@ -32,7 +32,7 @@ struct Decoder {
 
 static DECODERS: [Decoder; 1] = [Decoder {
     folder: "azure_ad",
-    plugin: dfp_plugin::linked::<dfp_azure_ad::AzureAd>(),
+    plugin: dfp_plugin::linked_source::<dfp_azure_ad::AzureAd>(),
     entity: &[
         "properties.userPrincipalName",
         "properties.userId",

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dfp_plugin::arrow_array::RecordBatch;
 use dfp_plugin::arrow_schema::SchemaRef;
 use dfp_plugin::{
-    BatchStream, Error, ErrorKind, Host, Level, RECORDS_READ, Reject, Result, Source, SourcePlugin, reason,
+    BatchStream, Component, Error, ErrorKind, Host, Level, RECORDS_READ, Reject, Result, Source, reason,
 };
 
 use crate::columns::{self, Columns};
@@ -35,7 +35,7 @@ pub struct AzureAd {
     opened: bool,
 }
 
-impl SourcePlugin for AzureAd {
+impl Component for AzureAd {
     const ID: &'static str = "azure-ad";
     const TITLE: &'static str = "Azure AD (Entra ID) sign-in logs";
     const CONFIG_SCHEMA: &'static str = include_str!("config.schema.json");

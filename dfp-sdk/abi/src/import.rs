@@ -62,19 +62,26 @@ pub unsafe fn borrowed_schema(schema: *const ArrowSchema) -> Result<SchemaRef> {
         Schema::try_from(view)
             .map_err(|error| Error::caused(ErrorKind::BadData, "reading a schema from the C border", error))
     })?;
-    for field in schema.fields() {
-        if !crosses(field.data_type()) {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!(
-                    "column {:?} is of type {}, which does not cross the border",
-                    field.name(),
-                    field.data_type()
-                ),
-            ));
-        }
-    }
+    schema_crosses(&schema)?;
     Ok(SchemaRef::new(schema))
+}
+
+/// Whether all columns are of types that cross the border.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`], naming the first column that is not.
+pub fn schema_crosses(schema: &Schema) -> Result<()> {
+    match schema.fields().iter().find(|field| !crosses(field.data_type())) {
+        None => Ok(()),
+        Some(field) => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "column {:?} is of type {}, which does not cross the border",
+                field.name(),
+                field.data_type()
+            ),
+        )),
+    }
 }
 
 /// Looks at all that arrow-rs follows without looking.
@@ -314,11 +321,33 @@ impl ImportedStream {
     /// Takes a stream that the other side filled in, whether or not it can be used.
     ///
     /// # Errors
-    /// [`ErrorKind::SchemaMismatch`] if it is not a stream of `declared`, and what [`import_schema`] refuses.
+    /// [`ErrorKind::SchemaMismatch`] if it is not a stream of `declared`, and what [`any`](Self::any) answers.
+    ///
+    /// # Safety
+    /// As [`any`](Self::any).
+    pub unsafe fn new(stream: ArrowArrayStream, declared: &SchemaRef) -> Result<Self> {
+        // SAFETY: the caller's promise.
+        let imported = unsafe { Self::any(stream) }?;
+        if imported.schema != *declared {
+            return Err(Error::new(
+                ErrorKind::SchemaMismatch,
+                format!(
+                    "the stream's schema is not the declared one: {:?} instead of {declared:?}",
+                    imported.schema
+                ),
+            ));
+        }
+        Ok(imported)
+    }
+
+    /// Takes a stream of whatever schema it says.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidState`] if the struct was released, the stream's own error, and what [`import_schema`] refuses.
     ///
     /// # Safety
     /// `stream` was empty, or was filled by the rules of the C Stream Interface, and keeps to them.
-    pub unsafe fn new(mut stream: ArrowArrayStream, declared: &SchemaRef) -> Result<Self> {
+    pub unsafe fn any(mut stream: ArrowArrayStream) -> Result<Self> {
         let (Some(_), Some(get_schema), Some(_)) = (stream.release, stream.get_schema, stream.get_next)
         else {
             return Err(Error::new(ErrorKind::InvalidState, "the stream is missing or already released"));
@@ -331,12 +360,6 @@ impl ImportedStream {
         }
         // SAFETY: the stream has just filled it.
         let schema = unsafe { import_schema(schema) }?;
-        if schema != *declared {
-            return Err(Error::new(
-                ErrorKind::SchemaMismatch,
-                format!("the stream's schema is not the declared one: {schema:?} instead of {declared:?}"),
-            ));
-        }
         Ok(Self { stream, schema, over: false })
     }
 

@@ -40,7 +40,7 @@ pub use arrow_data::ffi::FFI_ArrowArray;
 pub use arrow_schema::ffi::FFI_ArrowSchema;
 pub use boundary::{answer, bytes, caught, dropped, foreign_text, report, text_lossy};
 pub use fingerprint::{FINGERPRINT, FINGERPRINT_LINE, HEADER, fingerprint};
-pub use import::{ImportedStream, borrowed_schema, import_batch, import_schema};
+pub use import::{ImportedStream, borrowed_schema, import_batch, import_schema, schema_crosses};
 pub use linked::{Create, Kind, LinkedComponent, Make};
 
 /// A slot of a table from the other side: `None` if the table is too short to have it, or has it empty.

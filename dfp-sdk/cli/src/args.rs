@@ -52,6 +52,9 @@ pub(crate) enum Command {
     /// Look at stored models.
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Run one plugin for another process, which starts this and talks to it over stdin and stdout.
+    #[command(hide = true)]
+    PluginHost,
 }
 
 /// `dfp demo`

@@ -1,5 +1,6 @@
 //! What a host lends to the components it runs: logging, cancellation, input files, rejects and counters.
 
+use std::fmt;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,18 +74,26 @@ pub const RECORDS_READ: &str = "records_read";
 /// assert!(seen_by_worker.is_cancelled());
 /// assert!(seen_by_worker.check("training").is_err());
 /// ```
-#[derive(Debug, Clone, Default)]
-pub struct CancelToken(Arc<AtomicBool>);
+#[derive(Clone, Default)]
+pub struct CancelToken {
+    asked: Arc<AtomicBool>,
+    host: Option<Arc<dyn Host>>,
+}
 
 impl CancelToken {
+    /// A token that is also cancelled once `host` says that the run should stop.
+    pub fn of_host(host: Arc<dyn Host>) -> Self {
+        Self { asked: Arc::default(), host: Some(host) }
+    }
+
     /// Asks to stop. Cannot be taken back.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.asked.store(true, Ordering::Relaxed);
     }
 
     /// Whether somebody asked to stop.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.asked.load(Ordering::Relaxed) || self.host.as_ref().is_some_and(|host| host.is_cancelled())
     }
 
     /// [`ErrorKind::Cancelled`] once somebody asked to stop; `doing` says what is given up.
@@ -96,5 +105,11 @@ impl CancelToken {
             return Err(Error::new(ErrorKind::Cancelled, format!("{doing}: cancelled on request")));
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for CancelToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CancelToken").field(&self.is_cancelled()).finish()
     }
 }

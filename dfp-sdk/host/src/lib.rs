@@ -36,6 +36,7 @@ mod local;
 mod manifest;
 mod model;
 mod plugins;
+pub mod remote;
 mod secrets;
 mod sink;
 mod source;

@@ -10,7 +10,7 @@ use dfp_plugin::arrow_array::types::{Float64Type, Int64Type, TimestampNanosecond
 use dfp_plugin::arrow_array::{Array, RecordBatch};
 use dfp_plugin::arrow_schema::DataType;
 use dfp_plugin::{
-    EVENT_TIME, Error, ErrorKind, Host, Level, ORIGIN, RECORDS_READ, Reject, Result, Source, SourcePlugin,
+    Component, EVENT_TIME, Error, ErrorKind, Host, Level, ORIGIN, RECORDS_READ, Reject, Result, Source,
 };
 
 /// How the bytes of an input come.

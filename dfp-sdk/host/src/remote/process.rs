@@ -1,0 +1,181 @@
+//! The child as a process: starting it, hearing its last words, and making sure that it ends.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use dfp_core::{Error, ErrorKind, Host, Level, Result};
+
+use super::RemoteOptions;
+use super::frame::cut;
+use super::outbox::spawn;
+
+/// How long a child that closed its pipe may take to end by itself.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Lines that are remembered.
+const TAIL_LINES: usize = 8;
+/// Bytes of a line.
+const LINE_BYTES: usize = 512;
+/// What Rust programs write when memory ends.
+const OUT_OF_MEMORY: &str = "memory allocation of";
+
+/// The process behind a connection.
+#[derive(Debug)]
+pub(super) struct Process {
+    /// `None` if the other end is a thread, as in tests.
+    child: Option<Mutex<Child>>,
+    tail: Arc<Mutex<VecDeque<String>>>,
+    /// Disconnected once the child's stderr ended.
+    stderr: Mutex<Option<Receiver<()>>>,
+}
+
+impl Process {
+    /// Starts the program; its stderr goes to the host's log, line by line.
+    pub(super) fn start(
+        options: &RemoteOptions,
+        name: &str,
+        host: Arc<dyn Host>,
+    ) -> Result<(Self, ChildStdout, ChildStdin)> {
+        let doing = || format!("starting {} for {name}", options.program.display());
+        let mut child = Command::new(&options.program)
+            .args(&options.arguments)
+            // Secrets often lie in the environment. One arena for memory makes the limit mean what it says.
+            .env_clear()
+            .env("MALLOC_ARENA_MAX", "1")
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| Error::io(doing(), error))?;
+        let (Some(stdin), Some(stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            return Err(Error::new(ErrorKind::Internal, format!("{}: it has no pipes", doing())));
+        };
+        let tail = Arc::new(Mutex::new(VecDeque::new()));
+        let (ended, listen) = channel();
+        let (lines, target) = (tail.clone(), name.to_owned());
+        spawn("dfp-remote-stderr", move || {
+            forward(stderr, &target, &*host, &lines);
+            // In this order: whoever hears of the end finds the host let go of.
+            drop(host);
+            drop(ended);
+        })?;
+        let process = Self { child: Some(Mutex::new(child)), tail, stderr: Mutex::new(Some(listen)) };
+        Ok((process, stdout, stdin))
+    }
+
+    /// No process: the other end is in this one.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self { child: None, tail: Arc::default(), stderr: Mutex::default() }
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Child) -> T) -> Option<T> {
+        let child = self.child.as_ref()?;
+        Some(f(&mut child.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// Ends it at once.
+    pub(super) fn kill(&self) {
+        self.with(|child| {
+            // It fails only for one that has ended already, and then the wait answers at once.
+            let _ = child.kill();
+            let _ = child.wait();
+        });
+    }
+
+    /// Waits a while for it to end by itself, then ends it. Answers how it ended.
+    pub(super) fn end(&self) -> Option<ExitStatus> {
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            match self.with(Child::try_wait)? {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) => std::thread::sleep(Duration::from_millis(2)),
+                Err(_) => break,
+            }
+        }
+        self.kill();
+        None
+    }
+
+    /// Waits for the last words of a child that has ended: they may still be on their way.
+    pub(super) fn hear_out(&self) {
+        if let Some(stderr) = self.stderr.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = stderr.recv_timeout(PATIENCE);
+        }
+    }
+
+    /// Why it answers no more.
+    pub(super) fn obituary(&self) -> Error {
+        let how = match self.end() {
+            Some(status) => describe(status),
+            None => "the process closed its pipe and was killed".to_owned(),
+        };
+        self.hear_out();
+        let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        let words: Vec<&str> = tail.iter().map(String::as_str).collect();
+        let kind = if words.iter().any(|line| line.contains(OUT_OF_MEMORY)) {
+            ErrorKind::ResourceExhausted
+        } else {
+            ErrorKind::Internal
+        };
+        let said =
+            if words.is_empty() { String::new() } else { format!("; its last words: {}", words.join(" | ")) };
+        Error::new(kind, format!("{how}{said}"))
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => format!("the process was ended by signal {signal}{}", signal_name(signal)),
+        (None, Some(code)) => format!("the process ended with status {code}"),
+        (None, None) => "the process ended".to_owned(),
+    }
+}
+
+/// The name of a signal that crashes have.
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        4 => " (SIGILL)",
+        6 => " (SIGABRT)",
+        7 => " (SIGBUS)",
+        8 => " (SIGFPE)",
+        9 => " (SIGKILL)",
+        11 => " (SIGSEGV)",
+        _ => "",
+    }
+}
+
+/// Hands lines to the log and remembers the last ones.
+fn forward(stderr: impl Read, target: &str, host: &dyn Host, tail: &Mutex<VecDeque<String>>) {
+    let mut stderr = BufReader::new(stderr);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        // A line without end is cut into several.
+        match stderr.by_ref().take(LINE_BYTES as u64).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let text = String::from_utf8_lossy(&line);
+        let text = cut(text.trim_end(), LINE_BYTES);
+        if text.is_empty() {
+            continue;
+        }
+        let _: Result<()> = dfp_abi::caught(|| {
+            host.log(Level::Warn, target, text);
+            Ok(())
+        });
+        let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+        if tail.len() == TAIL_LINES {
+            tail.pop_front();
+        }
+        tail.push_back(text.to_owned());
+    }
+}

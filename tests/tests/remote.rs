@@ -1,0 +1,241 @@
+//! Plugins in a process of their own, with the real program as that process: the same rows as in this one, and what happens
+//! when a plugin crashes, hangs, takes all memory or tries what it must not.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use arrow_array::RecordBatch;
+use dfp_core::{CancelToken, Counts, Error, ErrorKind, Level, Reject, Result, Source};
+use dfp_host::remote::{RemoteOptions, RemoteSource, Timeouts};
+use dfp_host::{LocalHost, Plugins};
+use tempfile::TempDir;
+
+fn options(library: &Path) -> RemoteOptions {
+    RemoteOptions::new(env!("CARGO_BIN_EXE_dfp-under-test"), library)
+}
+
+/// A library that cargo built beside this test.
+fn beside(name: &str) -> PathBuf {
+    let path = std::env::current_exe().unwrap().with_file_name(name);
+    assert!(path.is_file(), "{} is missing", path.display());
+    path
+}
+
+/// The plugin that does what it must not.
+fn outlaw(dir: &TempDir) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let library = dir.path().join("liboutlaw.so");
+    let output = Command::new("cc")
+        .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-pthread", "-I"])
+        .arg(root.join("../dfp-sdk/abi/include"))
+        .arg(root.join("fixtures/plugin-c/outlaw.c"))
+        .arg("-o")
+        .arg(&library)
+        .output()
+        .expect("cc, which the README asks for");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    library
+}
+
+/// Opens the outlaw for a deed; it never succeeds.
+fn open(options: &RemoteOptions, deed: &str, host: &Arc<LocalHost>) -> (RemoteSource, Error) {
+    let config = format!("{{\"deed\":\"{deed}\"}}");
+    let mut source = RemoteSource::create(options, &config, host.clone()).unwrap();
+    let error = source.open(None).err().expect("an outlaw never opens");
+    (source, error)
+}
+
+/// Everything a run brings.
+#[derive(Debug, PartialEq)]
+struct Run {
+    batches: Vec<RecordBatch>,
+    rejects: Vec<Reject>,
+    counts: Counts,
+    position: Option<Vec<u8>>,
+}
+
+fn run(make: impl FnOnce(Arc<LocalHost>) -> Result<Box<dyn Source>>) -> Result<Run> {
+    let rejects = Arc::new(Mutex::new(Vec::new()));
+    let seen = rejects.clone();
+    let host = Arc::new(LocalHost::new().on_reject(move |reject| seen.lock().unwrap().push(reject.clone())));
+    let mut source = make(host.clone())?;
+    let schema = source.schema();
+    let batches: Vec<RecordBatch> = source.open(None)?.collect::<Result<_>>()?;
+    assert!(batches.iter().all(|batch| batch.schema() == schema));
+    let position = source.position();
+    drop(source);
+    assert_eq!(Arc::strong_count(&host), 1, "the host is let go of");
+    let counts = host.counts(batches.iter().map(|batch| batch.num_rows() as u64).sum());
+    let rejects = rejects.lock().unwrap().clone();
+    Ok(Run { batches, rejects, counts, position })
+}
+
+#[test]
+fn a_source_does_the_same_in_its_own_process() {
+    let library = beside("libdfp_azure_ad.so");
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/azure_ad");
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(samples).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.is_file());
+    assert!(files.len() >= 3);
+    let config = serde_json::json!({ "inputs": files, "batch_rows": 7 }).to_string();
+    let here = run(|host| Plugins::new().source(library.to_str().unwrap(), &config, host)).unwrap();
+    let there = run(|host| Ok(Box::new(RemoteSource::create(&options(&library), &config, host)?))).unwrap();
+    assert!(here.counts.balanced() && here.batches.len() > 1);
+    assert_eq!(here, there);
+}
+
+#[test]
+fn failures_are_those_of_the_same_plugin_in_process() {
+    let library = beside("libdfp_azure_ad.so");
+    for config in [r#"{"inputs":["/nonexistent/dfp"]}"#, r#"{"inputs":["/"]}"#, r#"{"unknown":1}"#] {
+        let here = run(|host| Plugins::new().source(library.to_str().unwrap(), config, host)).unwrap_err();
+        let there =
+            run(|host| Ok(Box::new(RemoteSource::create(&options(&library), config, host)?))).unwrap_err();
+        assert_eq!(there.kind(), here.kind());
+        assert!(there.to_string().contains(&here.to_string()), "{there} / {here}");
+    }
+}
+
+#[test]
+fn what_cannot_be_started_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let library = outlaw(&dir);
+    let host = Arc::new(LocalHost::new());
+    let refused = |options: &RemoteOptions| {
+        let error = RemoteSource::create(options, "{}", host.clone()).err().expect("refused");
+        (error.kind(), error.to_string())
+    };
+    let missing = options(&dir.path().join("missing.so"));
+    assert_eq!(refused(&missing).0, ErrorKind::NotFound);
+    let program = RemoteOptions { program: dir.path().join("program"), ..options(&library) };
+    assert_eq!(refused(&program).0, ErrorKind::NotFound);
+    let relative = RemoteOptions { program: "dfp".into(), ..options(&library) };
+    assert!(refused(&relative).1.contains("not an absolute path"));
+    let other = RemoteOptions { id: Some("inlaw".to_owned()), ..options(&library) };
+    assert!(refused(&other).1.contains("inlaw"));
+    let (kind, text) = refused(&options(&library));
+    assert_eq!(kind, ErrorKind::InvalidConfig);
+    assert!(text.contains("no deed"), "{text}");
+    // A program that is no plugin host at all.
+    let wrong = RemoteOptions { arguments: vec!["--version".into()], ..options(&library) };
+    assert!(refused(&wrong).1.contains("in its own process"));
+    let stranger = RemoteOptions { program: "/bin/true".into(), ..options(&library) };
+    assert!(refused(&stranger).1.contains("status 0"), "{}", refused(&stranger).1);
+}
+
+#[test]
+fn a_crash_is_an_error_and_the_next_instance_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let library = outlaw(&dir);
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let seen = lines.clone();
+    let host =
+        LocalHost::new().on_log(Level::Warn, move |_, _, text| seen.lock().unwrap().push(text.to_owned()));
+    let host = Arc::new(host);
+    let (mut source, error) = open(&options(&library), "crash", &host);
+    assert_eq!(error.kind(), ErrorKind::Internal);
+    assert!(error.to_string().contains("signal 11 (SIGSEGV)"), "{error}");
+    let later = source.open(None).err().expect("it is gone");
+    assert_eq!(later.kind(), ErrorKind::InvalidState);
+    assert!(later.to_string().contains("SIGSEGV"), "{later}");
+    assert_eq!(source.position(), None);
+
+    let (_source, error) = open(&options(&library), "exit", &host);
+    assert!(error.to_string().contains("status 3; its last words: I had enough"), "{error}");
+    assert_eq!(*lines.lock().unwrap(), ["I had enough"]);
+
+    let (mut source, error) = open(&options(&library), "print", &host);
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().ends_with("stdin gave 0"), "printing disturbs nothing: {error}");
+    assert_eq!(source.open(None).err().map(|error| error.kind()), Some(ErrorKind::Poisoned));
+}
+
+#[test]
+fn a_plugin_that_hangs_is_killed_in_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let library = outlaw(&dir);
+    let timeouts = Timeouts { call: Duration::from_millis(300), ..Timeouts::default() };
+    let start = Instant::now();
+    let host = Arc::new(LocalHost::new());
+    let (source, error) = open(&RemoteOptions { timeouts, ..options(&library) }, "hang", &host);
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("did not answer within 300ms and was killed"), "{error}");
+    drop(source);
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert_eq!(Arc::strong_count(&host), 1);
+}
+
+#[test]
+fn a_cancel_ends_what_hears_it_and_what_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let library = outlaw(&dir);
+    let token = CancelToken::default();
+    let host = Arc::new(LocalHost::new().cancelled_by(token.clone()));
+    let timeouts = Timeouts { cancel_grace: Duration::from_millis(200), ..Timeouts::default() };
+    let deaf = RemoteOptions { timeouts, ..options(&library) };
+    let canceller = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        token.cancel();
+    });
+    let (_source, error) = open(&deaf, "hang", &host);
+    canceller.join().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    assert!(error.to_string().contains("did not stop within 200ms and was killed"), "{error}");
+
+    let host = Arc::new(LocalHost::new());
+    let lines = options(&beside("libdfp_test_plugin.so"));
+    let lines = RemoteOptions { id: Some("lines".to_owned()), ..lines };
+    let mut source = RemoteSource::create(&lines, r#"{"misdeed": "wait"}"#, host).unwrap();
+    let canceller = source.canceller();
+    let mut stream = source.open(None).unwrap();
+    let start = Instant::now();
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        canceller.cancel();
+    });
+    assert_eq!(stream.next().unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
+    assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn memory_has_a_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let library = outlaw(&dir);
+    let host = Arc::new(LocalHost::new());
+    let limited = RemoteOptions { memory_limit: Some(512 << 20), ..options(&library) };
+    let (_source, error) = open(&limited, "exhaust", &host);
+    assert_eq!(error.kind(), ErrorKind::ResourceExhausted);
+    let text = error.to_string();
+    let taken: u64 = text.split(' ').rev().nth(1).and_then(|number| number.parse().ok()).expect(&text);
+    assert!((50..512).contains(&taken), "{text}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_sandbox_denies_all_but_computing() {
+    let dir = tempfile::tempdir().unwrap();
+    let library = outlaw(&dir);
+    let host = Arc::new(LocalHost::new());
+    let (_source, error) = open(&options(&library), "everything", &host);
+    let text = error.to_string();
+    for outcome in ["read EACCES", "stat EACCES", "thread DONE", "environment ENOENT"] {
+        assert!(text.contains(outcome), "{outcome}: {text}");
+    }
+    assert_eq!(text.matches("DONE").count(), 1, "{text}");
+    for deed in [
+        "write", "append", "mkdir", "unlink", "memfd", "inet", "unix", "fork", "exec", "ptrace", "kill",
+        "io_uring", "limit",
+    ] {
+        let denied = [" EPERM", " EACCES"].iter().any(|outcome| text.contains(&format!("{deed}{outcome}")));
+        assert!(denied, "{deed}: {text}");
+    }
+    // The same without a sandbox: the deeds are real ones.
+    let free = RemoteOptions { sandbox: false, ..options(&library) };
+    let text = open(&free, "some", &host).1.to_string();
+    for deed in ["read", "inet", "fork"] {
+        assert!(text.contains(&format!("{deed} DONE")), "{text}");
+    }
+}
