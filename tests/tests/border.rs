@@ -445,7 +445,7 @@ fn manifests_are_held_to_what_they_say() {
             "version = \"1.0\"",
             "version = \"1.0\"
 sha256 = \"00\"",
-            "does not check",
+            "64 lower-case hexadecimal digits",
         ),
         ("version = \"1.0\"", "version = \"2.0\"", "2.0"),
         ("test.words", "other", "dfp.other"),

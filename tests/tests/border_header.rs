@@ -39,6 +39,22 @@ const AFTER_INCLUDES: &str = "
 
 /* Which header this is. Until the border is frozen, host and plugin must agree on it. */";
 
+/// Around the list of sizes and offsets.
+const LAYOUT_HEAD: &str = "
+/* Sizes and offsets with 64-bit pointers. If one of these fails, the compiler was told to pack structs. */
+#if UINTPTR_MAX == UINT64_MAX
+#if defined(__cplusplus) && __cplusplus >= 201103L
+#define DFP_LAYOUT(condition) static_assert(condition, #condition)
+#elif !defined(__cplusplus) && defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define DFP_LAYOUT(condition) _Static_assert(condition, #condition)
+#endif
+#endif
+#ifdef DFP_LAYOUT
+";
+const LAYOUT_FOOT: &str = "#undef DFP_LAYOUT
+#endif
+";
+
 const TRAILER: &str = "
 #ifdef __cplusplus
 extern \"C\" {
@@ -67,7 +83,7 @@ fn generated() -> String {
             "{AFTER_INCLUDES}\n{FINGERPRINT_LINE}UINT64_C(0x0)\n\n#define DFP_VERSION \"{}\"",
             c::DFP_VERSION
         )),
-        trailer: Some(TRAILER.into()),
+        trailer: Some(format!("{LAYOUT_HEAD}{}{LAYOUT_FOOT}{TRAILER}", layout_assertions())),
         usize_is_size_t: true,
         line_length: 110,
         tab_width: 2,
@@ -108,49 +124,98 @@ fn the_header_is_what_the_sources_say() {
     assert!(HEADER.contains(&format!("UINT64_C(0x{FINGERPRINT:016x})")));
 }
 
+/// Sizes and offsets as Rust asserts them, in the words of C.
+fn layout_assertions() -> String {
+    let mut text = String::new();
+    for (name, size, fields) in c::LAYOUT {
+        let name = if name.starts_with("Arrow") { format!("struct {name}") } else { (*name).to_owned() };
+        text.push_str(&format!("DFP_LAYOUT(sizeof({name}) == {size});\n"));
+        for (field, offset) in *fields {
+            text.push_str(&format!("DFP_LAYOUT(offsetof({name}, {field}) == {offset});\n"));
+        }
+    }
+    text
+}
+
 /// Compiles `source` against the headers; any warning is an error.
 fn compile(compiler: &str, standard: &str, source: &str) {
+    if let Err(problem) = compiles(compiler, standard, &abi("include"), source) {
+        panic!("{compiler} {standard}: {problem}\n{source}");
+    }
+}
+
+/// What the compiler says against `source`, with the headers in `include`.
+fn compiles(compiler: &str, standard: &str, include: &Path, source: &str) -> Result<(), String> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join(if standard.contains("++") { "test.cpp" } else { "test.c" });
     std::fs::write(&file, source).unwrap();
     let output = Command::new(compiler)
         .args([standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-I"])
-        .arg(abi("include"))
+        .arg(include)
         .arg(&file)
         .output()
         .unwrap_or_else(|error| panic!("{compiler}, which the README asks for: {error}"));
-    assert!(
-        output.status.success(),
-        "{compiler} {standard}: {}\n{source}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }
 
-/// Every size and offset that Rust asserts, as assertions of C.
-fn layout_assertions() -> Vec<String> {
-    let of_type = |&(name, size, fields): &(&str, usize, &[(&str, usize)])| {
-        let name = if name.starts_with("Arrow") { format!("struct {name}") } else { name.to_owned() };
-        let mut lines = vec![format!("static_assert(sizeof({name}) == {size}, \"{name}\");")];
-        lines.extend(fields.iter().map(|(field, offset)| {
-            format!("static_assert(offsetof({name}, {field}) == {offset}, \"{name}.{field}\");")
-        }));
-        lines
-    };
-    c::LAYOUT.iter().flat_map(of_type).collect()
+/// Whether `header` compiles, included twice, as the languages of a plugin.
+fn compiles_everywhere(header: &str) -> [bool; 3] {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("dfp")).unwrap();
+    std::fs::copy(abi("include/dfp/arrow_c.h"), dir.path().join("dfp/arrow_c.h")).unwrap();
+    std::fs::write(dir.path().join("dfp/plugin.h"), header).unwrap();
+    let source = "#include \"dfp/plugin.h\"\n#include \"dfp/plugin.h\"\n";
+    [("cc", "-std=c11"), ("cc", "-std=c17"), ("c++", "-std=c++17")]
+        .map(|(compiler, standard)| compiles(compiler, standard, dir.path(), source).is_ok())
 }
 
 #[test]
-fn c_and_cpp_agree_about_every_offset() {
-    let layout = layout_assertions();
-    assert!(layout.len() > 80, "the list of offsets is nearly empty: {}", layout.len());
-    let layout = layout.join("\n");
-    // Included twice, which must be harmless.
-    let source =
-        format!("#include <assert.h>\n#include \"dfp/plugin.h\"\n#include \"dfp/plugin.h\"\n{layout}");
-    for standard in ["-std=c11", "-std=c17"] {
-        compile("cc", standard, &source);
+fn c_and_cpp_hold_the_structs_to_their_layout() {
+    assert!(layout_assertions().lines().count() > 80, "the list of offsets is nearly empty");
+    assert_eq!(compiles_everywhere(HEADER), [true; 3]);
+    // The assertions are alive: a wrong number, or a field too many, fails everywhere.
+    for (from, to) in [
+        ("sizeof(dfp_buf) == 32", "sizeof(dfp_buf) == 40"),
+        ("offsetof(dfp_host, count) == 112", "offsetof(dfp_host, count) == 104"),
+        ("  uint32_t message_len;", "  uint64_t message_len;"),
+    ] {
+        assert!(HEADER.contains(from), "{from}");
+        assert_eq!(compiles_everywhere(&HEADER.replace(from, to)), [false; 3], "{from} -> {to}");
     }
-    compile("c++", "-std=c++17", &source);
+}
+
+#[test]
+fn older_languages_take_the_header_without_the_assertions() {
+    compile("cc", "-std=c99", "#include \"dfp/plugin.h\"\n");
+}
+
+/// Every struct that crosses, as text: for people, and for languages without our header.
+fn layout_text() -> String {
+    let mut text = String::from(
+        "# The structs of dfp/plugin.h with 64-bit pointers: name and size, then field and offset, in bytes.\n\
+         # Written by the test border_header from dfp-sdk/abi/src/c.rs; not to be edited.\n",
+    );
+    for (name, size, fields) in c::LAYOUT {
+        text.push_str(&format!("\n{name} {size}\n"));
+        for (field, offset) in *fields {
+            text.push_str(&format!("  {field} {offset}\n"));
+        }
+    }
+    text
+}
+
+#[test]
+fn the_layout_is_what_the_document_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/abi/layout-v0.txt");
+    if std::env::var_os("DFP_BLESS").is_some() {
+        std::fs::write(&path, layout_text()).unwrap();
+        return;
+    }
+    assert_eq!(
+        std::fs::read_to_string(&path).unwrap(),
+        layout_text(),
+        "the layout drifted: run this test with DFP_BLESS=1 and commit what it writes"
+    );
 }
 
 #[test]
@@ -162,11 +227,13 @@ fn the_header_meets_foreign_copies_of_the_arrow_structs() {
 }
 
 #[test]
-fn a_slot_beyond_a_short_table_is_absent() {
+fn a_slot_is_seen_where_the_table_reaches_and_only_there() {
     let source = r#"
         #include "dfp/plugin.h"
         #include <stdio.h>
         static int32_t yes(void *ctx) { (void)ctx; return 1; }
+        /* A newer host: the same table with one slot more. */
+        typedef struct { dfp_host known; int32_t (*newer)(void *ctx); } newer_host;
         int main(void) {
             dfp_host host = {0};
             host.is_cancelled = yes;
@@ -174,7 +241,12 @@ fn a_slot_beyond_a_short_table_is_absent() {
             int whole = DFP_HAS(&host, is_cancelled) && !DFP_HAS(&host, log);
             host.struct_size = offsetof(dfp_host, is_cancelled) + 7;
             int cut = !DFP_HAS(&host, is_cancelled);
-            printf("%d %d", whole, cut);
+            newer_host newer = {0};
+            newer.known.is_cancelled = yes;
+            newer.known.struct_size = sizeof(newer_host);
+            const dfp_host *seen = &newer.known;
+            int longer = DFP_HAS(seen, is_cancelled) && !DFP_HAS(seen, count);
+            printf("%d %d %d", whole, cut, longer);
             return 0;
         }"#;
     let dir = tempfile::tempdir().unwrap();
@@ -187,5 +259,5 @@ fn a_slot_beyond_a_short_table_is_absent() {
         .status();
     assert!(status.expect("cc, which the README asks for").success());
     let output = Command::new(&program).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "1 1");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "1 1 1");
 }

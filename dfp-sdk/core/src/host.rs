@@ -43,6 +43,18 @@ pub trait Host: Send + Sync {
     /// [`ErrorKind::NotFound`], [`ErrorKind::Permission`] or [`ErrorKind::Io`], naming the input.
     fn open(&self, uri: &str) -> Result<Box<dyn Read + Send>>;
 
+    /// Fetches a secret by the name that the configuration refers to (`{"$secret": "name"}`). Whoever has it must not put it
+    /// into errors, log lines or batches.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is none of that name, [`ErrorKind::Unsupported`] from a host that keeps none.
+    fn secret(&self, name: &str) -> Result<Vec<u8>> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("fetching secret {name:?}: this host keeps no secrets"),
+        ))
+    }
+
     /// Takes a record that cannot be used; see [`Reject`].
     fn reject(&self, reject: Reject);
 

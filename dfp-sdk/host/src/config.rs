@@ -2,10 +2,12 @@
 //!
 //! Checked are the keywords that describe configurations: `type`, `enum`, `const`, `properties`, `required`,
 //! `additionalProperties`, `items`, `minItems`, `maxItems`, `minimum`, `maximum`, `minLength` and `maxLength`. Others are left
-//! to the component, which checks for itself in any case.
+//! to the component, which checks for itself in any case. Where a text is wanted, `{"$secret": "name"}` may stand for one.
 
 use dfp_core::{Error, ErrorKind, Result};
 use serde_json::{Map, Value};
+
+use crate::secrets::is_name;
 
 /// Refuses a configuration that does not fit, naming the member.
 pub(crate) fn check(component: &str, schema: &str, config: &str) -> Result<()> {
@@ -26,6 +28,12 @@ fn fits(schema: &Value, value: &Value, path: &str) -> Result<(), String> {
     let Value::Object(schema) = schema else {
         return if *schema == Value::Bool(false) { Err(format!("{here} is not known")) } else { Ok(()) };
     };
+    if let Some(secret) = secret(value)
+        && schema.get("type").into_iter().flat_map(names).any(|name| name == "string")
+    {
+        // What it refers to is the component's to check: it is fetched later, and never shown.
+        return if is_name(secret) { Ok(()) } else { Err(format!("{here} refers to no possible secret")) };
+    }
     if let Some(types) = schema.get("type")
         && !names(types).any(|name| is_a(name, value))
     {
@@ -52,6 +60,12 @@ fn fits(schema: &Value, value: &Value, path: &str) -> Result<(), String> {
         },
         _ => Ok(()),
     }
+}
+
+/// The name in `{"$secret": "name"}`.
+fn secret(value: &Value) -> Option<&str> {
+    let members = value.as_object().filter(|members| members.len() == 1)?;
+    members.get("$secret")?.as_str()
 }
 
 fn members_fit(schema: &Map<String, Value>, members: &Map<String, Value>, path: &str) -> Result<(), String> {
@@ -139,6 +153,21 @@ mod tests {
             r#"{"inputs": ["a"], "rows": 2.0}"#,
         ] {
             check("x", SCHEMA, config).expect(config);
+        }
+    }
+
+    #[test]
+    fn a_secret_may_stand_where_a_text_is_wanted() {
+        check("x", SCHEMA, r#"{"inputs": [{"$secret": "token-1"}]}"#).unwrap();
+        for config in [
+            r#"{"inputs": [{"$secret": "../x"}]}"#,
+            r#"{"inputs": [{"$secret": 1}]}"#,
+            r#"{"inputs": [{"$secret": "a", "b": 1}]}"#,
+            r#"{"inputs": [], "rows": {"$secret": "a"}}"#,
+            r#"{"inputs": [], "mode": {"$secret": "a"}}"#,
+            r#"{"$secret": "a"}"#,
+        ] {
+            assert_eq!(check("x", SCHEMA, config).expect_err(config).kind(), ErrorKind::InvalidConfig);
         }
     }
 

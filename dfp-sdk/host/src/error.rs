@@ -40,6 +40,38 @@ pub enum Error {
         /// What is wrong with it, and what to do.
         why: String,
     },
+    /// Another file took its place while it was looked at.
+    #[error("loading plugin {path}: it was replaced while it was looked at; try again", path = .path.display())]
+    Replaced {
+        /// Without symbolic links.
+        path: PathBuf,
+    },
+    /// The policy in force does not allow it.
+    #[error("trusting plugin {path}: {what}", path = .path.display())]
+    Untrusted {
+        /// The library or its manifest.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        what: String,
+    },
+    /// The manifest says that the library is built with another header.
+    #[error("reading plugin manifest {path}: the library is built for the plugin border {plugin}, this program for {host}; build it anew", path = .path.display())]
+    OtherAbi {
+        /// The manifest.
+        path: PathBuf,
+        /// The border on the library's side.
+        plugin: String,
+        /// The border on ours.
+        host: String,
+    },
+    /// What was found under a name cannot be used, after other places were looked at.
+    #[error("{error}; before it, looked at {trace}")]
+    AfterOthers {
+        /// Why it cannot be used.
+        error: Box<Error>,
+        /// Every place looked at before.
+        trace: Trace,
+    },
     /// The system's loader refused it: another architecture, a missing library, no library at all.
     #[error("loading plugin {path}: {what}", path = .path.display())]
     Open {
@@ -115,7 +147,7 @@ pub enum Error {
         name: String,
     },
     /// Nowhere to be found.
-    #[error("looking for plugin {name:?}: {trace}")]
+    #[error("looking for plugin {name:?}: it is not linked; {}", if .trace.0.is_empty() { "no directory is configured to look in".to_owned() } else { format!("looked at {trace}") })]
     NotFound {
         /// As given.
         name: String,
@@ -132,17 +164,27 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Inspect { source, .. } => ErrorKind::from(source),
-            Self::Exposed { .. } => ErrorKind::Permission,
+            Self::Exposed { .. } | Self::Untrusted { .. } => ErrorKind::Permission,
+            Self::Replaced { .. } => ErrorKind::InvalidState,
+            Self::AfterOthers { error, .. } => error.kind(),
             Self::NotFound { .. } | Self::NoSuchComponent { .. } => ErrorKind::NotFound,
             Self::Relative { .. } | Self::NotAFile { .. } | Self::BadName { .. } => {
                 ErrorKind::InvalidArgument
             }
             Self::Manifest { .. } => ErrorKind::InvalidConfig,
-            Self::OtherVersion { .. } | Self::Fingerprint { .. } | Self::Refused { .. } => {
-                ErrorKind::Unsupported
-            }
+            Self::OtherVersion { .. }
+            | Self::OtherAbi { .. }
+            | Self::Fingerprint { .. }
+            | Self::Refused { .. } => ErrorKind::Unsupported,
             Self::Open { .. } | Self::NoEntry { .. } | Self::Damaged { .. } => ErrorKind::BadData,
         }
+    }
+}
+
+impl Error {
+    /// With the places looked at before.
+    pub(crate) fn after(self, trace: Trace) -> Self {
+        if trace.0.is_empty() { self } else { Self::AfterOthers { error: Box::new(self), trace } }
     }
 }
 
@@ -159,12 +201,8 @@ pub struct Trace(pub(crate) Vec<(PathBuf, String)>);
 
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("it is not linked, and no directory is configured to look in");
-        }
-        f.write_str("it is not linked; looked at")?;
         for (index, (path, what)) in self.0.iter().enumerate() {
-            write!(f, "{} {} ({what})", if index == 0 { "" } else { "," }, path.display())?;
+            write!(f, "{}{} ({what})", if index == 0 { "" } else { ", " }, path.display())?;
         }
         Ok(())
     }

@@ -23,7 +23,8 @@ use dfp_core::{
 };
 
 use crate::library::{LoadedComponent, read_component};
-use crate::{LocalHost, PLUGIN_VIOLATIONS, SinkHandle, StageHandle, TrainerHandle};
+use crate::table::{Context, HOST};
+use crate::{LocalHost, PLUGIN_VIOLATIONS, Secrets, SinkHandle, StageHandle, TrainerHandle};
 
 /// What every instance and model of these tests is. The configuration is the name of a misdeed.
 struct Thing {
@@ -748,4 +749,26 @@ fn any_host_serves() {
     stage.bind(numbers([]).schema()).unwrap();
     stage.push(numbers([1])).unwrap();
     assert_eq!(stage.pull().unwrap(), Some(numbers([1])));
+}
+
+#[test]
+fn secrets_cross_the_border_by_name_and_stay_out_of_messages() {
+    let secrets = Secrets::of([("token", "s3cr3t")]);
+    let host = Arc::new(LocalHost::new().secrets(secrets));
+    let fetch = |host: Arc<dyn Host>, name: &str| {
+        let context = Context::new(host);
+        let (mut secret, mut error) = (dfp_buf::default(), dfp_error::default());
+        let ctx = (&raw const context).cast_mut().cast();
+        let get = HOST.get_secret.unwrap();
+        let code = unsafe { get(ctx, name.as_ptr().cast(), name.len(), &raw mut secret, &raw mut error) };
+        error.outcome(code, "fetching").map(|()| unsafe { secret.to_vec() })
+    };
+    assert_eq!(fetch(host.clone(), "token").unwrap().unwrap(), b"s3cr3t");
+    for (name, expected) in [("tokens", ErrorKind::NotFound), ("../x", ErrorKind::InvalidArgument)] {
+        let error = fetch(host.clone(), name).unwrap_err();
+        assert_eq!(error.kind(), expected);
+        assert!(error.to_string().contains(name) && !error.to_string().contains("s3cr3t"), "{error}");
+    }
+    assert_eq!(kind(fetch(self::host(), "token")), ErrorKind::NotFound);
+    assert_eq!(kind(fetch(Arc::new(Nobody), "token")), ErrorKind::Unsupported);
 }

@@ -29,6 +29,7 @@
 pub mod check;
 mod config;
 mod error;
+mod files;
 mod inflate;
 mod instance;
 mod library;
@@ -37,24 +38,32 @@ mod manifest;
 mod model;
 mod plugins;
 pub mod remote;
+mod secrets;
 mod sink;
 mod source;
 mod stage;
 mod table;
+mod trust;
 
 pub use dfp_abi::{Create, Kind, LinkedComponent};
 pub use error::{Error, Result, Trace};
 pub use instance::{Canceller, PLUGIN_VIOLATIONS};
 pub use library::{LoadedComponent, Plugin};
 pub use local::LocalHost;
+pub use manifest::seal;
 pub use model::TrainerHandle;
 pub use plugins::{Found, Listed, Plugins};
+pub use secrets::Secrets;
 pub use sink::SinkHandle;
 pub use source::SourceHandle;
 pub use stage::StageHandle;
+pub use trust::{Audit, Policy, PublicKey, SecretKey};
 
 #[cfg(test)]
 // SAFETY of the calls in there: the tables are made by hand next to the tests, and keep the border's rules but for what is
 // promised to be noticed.
 #[allow(clippy::undocumented_unsafe_blocks)]
 mod kinds_tests;
+
+#[cfg(all(test, target_os = "linux"))]
+mod trust_tests;

@@ -2,29 +2,23 @@
 
 use std::collections::HashMap;
 use std::ffi::{c_char, c_void};
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 use dfp_abi::c::{
     DFP_VERSION, dfp_component, dfp_host, dfp_instance_ops, dfp_model_ops, dfp_plugin, dfp_sink_ops,
     dfp_source_ops, dfp_stage_ops,
 };
 use dfp_abi::{FINGERPRINT, Kind, foreign_text, slot};
-use libloading::os::unix::{Library as Handle, RTLD_LOCAL, RTLD_NOW};
 
 use crate::error::{Error, Result};
+use crate::files::{CheckedFile, Digest, Identity, checked_file};
+use crate::instance::locked;
 use crate::table::HOST;
 
 /// The versions of the entry symbol that exist or may come to exist, ours first.
 const ENTRY: &[u8] = b"dfp_plugin_entry_v0\0";
 const OTHER_ENTRIES: [(&str, &[u8]); 2] = [("1", b"dfp_plugin_entry_v1\0"), ("2", b"dfp_plugin_entry_v2\0")];
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const RTLD_NODELETE: i32 = 0x1000;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-const RTLD_NODELETE: i32 = 0x80;
 
 /// Most components a library may offer; a larger number is a damaged table.
 const MAX_COMPONENTS: u64 = 1024;
@@ -48,6 +42,8 @@ pub struct Plugin {
     /// The version of dfp it was built with.
     pub sdk_version: String,
     components: Vec<LoadedComponent>,
+    /// What was loaded, if that was looked at.
+    digest: Option<Digest>,
 }
 
 /// A component that a library offers. Whoever has one may rely on its table: the loader has looked at it.
@@ -91,19 +87,40 @@ impl Plugin {
     /// If `path` is not absolute or leads to no regular file, if anybody but its owner and the administrator could change
     /// it, and if it is no plugin for this version of dfp.
     pub fn load(path: &Path) -> Result<&'static Self> {
-        static LOADED: OnceLock<Mutex<HashMap<(u64, u64), &'static Plugin>>> = OnceLock::new();
+        Self::load_file(checked_file(path)?, None)
+    }
 
-        let (path, metadata) = checked_file(path)?;
-        let key = (metadata.dev(), metadata.ino());
-        let loaded = || LOADED.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-        let known = loaded().get(&key).copied();
+    /// Loads a file whose digest has been checked, if one is given, from the descriptor it was computed through.
+    pub(crate) fn load_file(file: CheckedFile, digest: Option<Digest>) -> Result<&'static Self> {
+        static LOADED: OnceLock<Mutex<HashMap<Identity, &'static Plugin>>> = OnceLock::new();
+
+        let key = file.identity();
+        let known = locked(LOADED.get_or_init(Mutex::default)).get(&key).copied();
         if let Some(plugin) = known {
-            return Ok(plugin);
+            return plugin.is_loaded_as(digest);
         }
         // No lock is held while the plugin's code runs. Should two threads load one file at once, the system gives both the
         // same library, and the first to come here decides.
-        let plugin = open(path)?;
-        Ok(loaded().entry(key).or_insert_with(|| Box::leak(Box::new(plugin))))
+        let plugin = open(file, digest)?;
+        let first = *locked(LOADED.get_or_init(Mutex::default))
+            .entry(key)
+            .or_insert_with(|| Box::leak(Box::new(plugin)));
+        first.is_loaded_as(digest)
+    }
+
+    /// Whether what was loaded is what a caller now wants: the file may have changed since.
+    fn is_loaded_as(&'static self, digest: Option<Digest>) -> Result<&'static Self> {
+        let untrusted = |what: &str| Err(Error::Untrusted { path: self.path.clone(), what: what.to_owned() });
+        match (digest, self.digest) {
+            (None, _) => Ok(self),
+            (Some(wanted), Some(loaded)) if wanted == loaded => Ok(self),
+            (Some(_), Some(_)) => {
+                untrusted("it was changed since this program loaded it; start a new process")
+            }
+            (Some(_), None) => untrusted(
+                "this program loaded it before without looking at its hash; start a new process with the policy",
+            ),
+        }
     }
 
     /// What it offers, but for kinds that this host does not know.
@@ -117,56 +134,79 @@ impl Plugin {
     }
 }
 
-/// The file behind `path`, if nobody but us and the administrator can change it.
-pub(crate) fn checked_file(path: &Path) -> Result<(PathBuf, Metadata)> {
-    if !path.is_absolute() {
-        return Err(Error::Relative { path: path.to_owned() });
+/// Opens a library as the system's loader does; it stays open for ever.
+#[cfg(unix)]
+mod system {
+    use std::fs::File;
+    use std::path::{Path, PathBuf};
+
+    use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+
+    pub(super) use libloading::os::unix::Library as Handle;
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const RTLD_NODELETE: i32 = 0x1000;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const RTLD_NODELETE: i32 = 0x80;
+
+    /// # Safety
+    /// Runs the library's constructors.
+    pub(super) unsafe fn open(path: &Path, checked: Option<File>) -> Result<Handle, libloading::Error> {
+        let name = checked.as_ref().map_or_else(|| path.to_owned(), |file| name_of(file, path));
+        // SAFETY: the caller's promise.
+        let handle = unsafe { Library::open(Some(name), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) }?;
+        // The loader knows the library by this name from now on: the descriptor must never come to mean another file.
+        std::mem::forget(checked);
+        Ok(handle)
     }
-    let doing = |source| Error::Inspect { path: path.to_owned(), source };
-    let path = path.canonicalize().map_err(doing)?;
-    let metadata = path.metadata().map_err(doing)?;
-    if !metadata.is_file() {
-        return Err(Error::NotAFile { path });
+
+    /// A name for the very file that was looked at, whatever lies at its path by now.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn name_of(file: &File, _path: &Path) -> PathBuf {
+        use std::os::fd::AsRawFd;
+        PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
     }
-    for part in path.ancestors() {
-        let metadata = part.metadata().map_err(doing)?;
-        if let Some(why) = changeable_by_others(&metadata) {
-            return Err(Error::Exposed { part: part.to_owned(), path, why });
-        }
+
+    /// Other systems load by path only. What keeps the file the same until then are the rights of its directories.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn name_of(_file: &File, path: &Path) -> PathBuf {
+        path.to_owned()
     }
-    Ok((path, metadata))
 }
 
-/// Why others could change a file or what lies in a directory. Directories with the sticky bit, as `/tmp` has it, protect
-/// what lies in them.
-fn changeable_by_others(metadata: &Metadata) -> Option<String> {
-    const WRITABLE_BY_OTHERS: u32 = 0o022;
-    const STICKY: u32 = 0o1000;
-    let (mode, owner) = (metadata.mode(), metadata.uid());
-    if owner != 0 && owner != effective_user() {
-        return Some(format!("it belongs to user {owner}"));
+/// As above. Nothing of this was run on Windows yet.
+#[cfg(windows)]
+mod system {
+    use std::fs::File;
+    use std::path::Path;
+
+    use libloading::os::windows::{LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR, LOAD_LIBRARY_SEARCH_SYSTEM32};
+
+    pub(super) use libloading::os::windows::Library as Handle;
+
+    /// # Safety
+    /// Runs the library's initialisers.
+    pub(super) unsafe fn open(path: &Path, checked: Option<File>) -> Result<Handle, libloading::Error> {
+        let places = LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR | LOAD_LIBRARY_SEARCH_SYSTEM32;
+        // SAFETY: the caller's promise.
+        let handle = unsafe { Handle::load_with_flags(path, places) }?;
+        handle.pin()?;
+        // Open for reading, the file cannot be replaced while it is loaded.
+        drop(checked);
+        Ok(handle)
     }
-    let sticky = metadata.is_dir() && mode & STICKY != 0;
-    (mode & WRITABLE_BY_OTHERS != 0 && !sticky)
-        .then(|| format!("its mode is {:03o}; remove the write permission of group and others", mode & 0o777))
 }
 
-fn effective_user() -> u32 {
-    unsafe extern "C" {
-        safe fn geteuid() -> u32;
-    }
-    geteuid()
-}
-
-fn open(path: PathBuf) -> Result<Plugin> {
+fn open(file: CheckedFile, digest: Option<Digest>) -> Result<Plugin> {
+    let path = file.path;
+    // Without a digest to protect, the library goes by its own name: debuggers and its own `$ORIGIN` know it by that.
+    let checked = digest.is_some().then_some(file.file);
     // SAFETY: this runs the library's constructors: that is what loading a plugin means, and why the file was checked.
-    let handle =
-        unsafe { Handle::open(Some(&path), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) }.map_err(|error| {
-            // The system's own words are the cause; the error itself only says which function failed.
-            let what =
-                std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            Error::Open { path: path.clone(), what }
-        })?;
+    let handle = unsafe { system::open(&path, checked) }.map_err(|error| {
+        // The system's own words are the cause; the error itself only says which function failed.
+        let what = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        Error::Open { path: path.clone(), what }
+    })?;
     // SAFETY: the name of this symbol promises this type.
     let Ok(entry) = (unsafe { handle.get::<Entry>(ENTRY) }) else {
         let found = OTHER_ENTRIES.into_iter().find(|(_, symbol)| {
@@ -187,7 +227,8 @@ fn open(path: PathBuf) -> Result<Plugin> {
         return Err(Error::Refused { path });
     }
     // SAFETY: the contract of the entry symbol: a table that lives for ever.
-    unsafe { read_plugin(table, path) }
+    let plugin = unsafe { read_plugin(table, path) }?;
+    Ok(Plugin { digest, ..plugin })
 }
 
 /// # Safety
@@ -239,6 +280,7 @@ unsafe fn read_plugin(table: *const dfp_plugin, path: PathBuf) -> Result<Plugin>
         sdk_version,
         components,
         path,
+        digest: None,
     })
 }
 

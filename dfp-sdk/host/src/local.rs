@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use dfp_core::{CancelToken, Counts, Error, ErrorKind, Host, Level, RECORDS_READ, Reject, Result};
 
 use crate::inflate;
+use crate::secrets::Secrets;
 
 type OnLog = Box<dyn Fn(Level, &str, &str) + Send + Sync>;
 type OnReject = Box<dyn Fn(&Reject) + Send + Sync>;
@@ -29,6 +30,7 @@ pub struct LocalHost {
     level: Level,
     on_log: Option<OnLog>,
     on_reject: Option<OnReject>,
+    secrets: Option<Secrets>,
     counters: Mutex<BTreeMap<String, u64>>,
     rejected: Mutex<BTreeMap<String, u64>>,
 }
@@ -47,6 +49,7 @@ impl LocalHost {
             level: Level::Info,
             on_log: None,
             on_reject: None,
+            secrets: None,
             counters: Mutex::default(),
             rejected: Mutex::default(),
         }
@@ -75,6 +78,13 @@ impl LocalHost {
     #[must_use]
     pub fn on_reject(mut self, callback: impl Fn(&Reject) + Send + Sync + 'static) -> Self {
         self.on_reject = Some(Box::new(callback));
+        self
+    }
+
+    /// Gives components the secrets they ask for by name.
+    #[must_use]
+    pub fn secrets(mut self, secrets: Secrets) -> Self {
+        self.secrets = Some(secrets);
         self
     }
 
@@ -107,6 +117,16 @@ impl Host for LocalHost {
     fn open(&self, uri: &str) -> Result<Box<dyn Read + Send>> {
         let file = open_regular(Path::new(uri))?;
         inflate::by_content(file).map_err(|error| Error::io(format!("opening {uri}"), error))
+    }
+
+    fn secret(&self, name: &str) -> Result<Vec<u8>> {
+        match &self.secrets {
+            Some(secrets) => secrets.get(name),
+            None => Err(Error::new(
+                ErrorKind::NotFound,
+                format!("fetching secret {name:?}: this program was given no secrets"),
+            )),
+        }
     }
 
     fn reject(&self, reject: Reject) {

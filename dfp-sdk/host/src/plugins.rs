@@ -1,6 +1,5 @@
 //! The plugins a program may use: linked ones, and those in the directories it names.
 
-use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,12 +10,14 @@ use serde::Serialize;
 
 use crate::config;
 use crate::error::{Error, Result, Trace};
+use crate::files::checked_file;
 use crate::library::{LoadedComponent, Plugin};
-use crate::manifest::{Manifest, SUFFIX};
+use crate::manifest::{ReadManifest, SUFFIX, is_manifest};
 use crate::model::TrainerHandle;
 use crate::sink::SinkHandle;
 use crate::source::SourceHandle;
 use crate::stage::StageHandle;
+use crate::trust::{Audit, Policy};
 
 /// Finds components by kind and name or path. Linked ones come first, then the directories in their order; nothing else is looked at, not
 /// the working directory and no environment variable.
@@ -24,10 +25,24 @@ use crate::stage::StageHandle;
 /// A name finds, in the first directory that has one of them, `NAME.dfp-plugin.toml`, `libNAME.so` or `libdfp_NAME.so`, with
 /// `_` for `-` in the library names. What is found must also load: a bad file is an error, not a reason to look further. An
 /// absolute path leads to a library or a manifest; `PATH#ID` chooses one of several components of a kind in it.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Plugins {
     linked: Vec<LinkedComponent>,
     directories: Vec<PathBuf>,
+    policy: Policy,
+    audit: Option<OnAudit>,
+}
+
+type OnAudit = Arc<dyn Fn(&Audit) + Send + Sync>;
+
+impl fmt::Debug for Plugins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plugins")
+            .field("linked", &self.linked)
+            .field("directories", &self.directories)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A component that was found, linked or loaded.
@@ -100,13 +115,35 @@ impl Plugins {
         self
     }
 
+    /// Says what must be known of a library before it is loaded. Linked components are part of the program: no policy looks
+    /// at them.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Makes the policy at least as strict as `policy`.
+    #[must_use]
+    pub fn at_least(mut self, policy: Policy) -> Self {
+        self.policy = self.policy.stricter(policy);
+        self
+    }
+
+    /// Tells `callback` of every decision about a library, loaded or refused. It may be called from any thread.
+    #[must_use]
+    pub fn audit(mut self, callback: impl Fn(&Audit) + Send + Sync + 'static) -> Self {
+        self.audit = Some(Arc::new(callback));
+        self
+    }
+
     /// Finds a component by name or absolute path, loading its library.
     ///
     /// # Errors
     /// Every place that was looked at, if none has it; or why what was found cannot be used.
     pub fn find(&self, kind: Kind, name_or_path: &str) -> Result<Found> {
         if name_or_path.contains('/') {
-            return find_path(kind, name_or_path);
+            return self.find_path(kind, name_or_path);
         }
         let named = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if name_or_path.is_empty() || !name_or_path.chars().all(named) {
@@ -120,12 +157,88 @@ impl Plugins {
         for directory in &self.directories {
             for candidate in candidates(directory, name_or_path) {
                 match std::fs::symlink_metadata(&candidate) {
-                    Ok(_) => return choose(load(&candidate)?, kind, Some(name_or_path)),
+                    Ok(_) => {
+                        let found = self.load(&candidate);
+                        let found = found.and_then(|plugin| choose(plugin, kind, Some(name_or_path)));
+                        return found.map_err(|error| error.after(trace));
+                    }
                     Err(error) => trace.0.push((candidate, error.to_string())),
                 }
             }
         }
         Err(Error::NotFound { name: name_or_path.to_owned(), trace })
+    }
+
+    fn find_path(&self, kind: Kind, text: &str) -> Result<Found> {
+        let (path, id) = match text.rsplit_once('#') {
+            Some((path, id)) => (path, Some(id)),
+            None => (text, None),
+        };
+        choose(self.load(Path::new(path))?, kind, id)
+    }
+
+    /// Loads a library, named itself or by its manifest, and tells whoever wants to know.
+    fn load(&self, path: &Path) -> Result<&'static Plugin> {
+        let mut known = Audit {
+            path: path.to_owned(),
+            digest: None,
+            signer: None,
+            plugin: None,
+            abi: None,
+            policy: self.policy.clone(),
+            refused: None,
+        };
+        let plugin = self.load_known(path, &mut known);
+        if let Some(audit) = &self.audit {
+            match &plugin {
+                Ok(plugin) => {
+                    known.path.clone_from(&plugin.path);
+                    known.plugin = Some((plugin.id.clone(), plugin.version.clone()));
+                }
+                Err(error) => known.refused = Some(error.to_string()),
+            }
+            audit(&known);
+        }
+        plugin
+    }
+
+    /// As [`load`](Self::load), writing down what becomes known on the way.
+    fn load_known(&self, path: &Path, known: &mut Audit) -> Result<&'static Plugin> {
+        let strict = self.policy != Policy::ExplicitOnly;
+        let (manifest, file) = described(path, strict)?;
+        let mut wanted = None;
+        if let Some(manifest) = &manifest {
+            known.path.clone_from(&file);
+            known.plugin = Some((manifest.manifest.id.clone(), manifest.manifest.version.clone()));
+            known.abi.clone_from(&manifest.manifest.abi);
+            if let Policy::Signed { keys } = &self.policy {
+                known.signer = Some(manifest.signed_by(keys)?);
+            }
+            manifest.check_abi()?;
+            wanted = manifest.sha256();
+        }
+        let untrusted = |what: String| Error::Untrusted { path: file.clone(), what };
+        if strict && wanted.is_none() {
+            return Err(untrusted(format!(
+                "the policy {} wants a manifest beside it that states its sha256; `dfp plugin seal` writes one",
+                self.policy
+            )));
+        }
+        let opened = checked_file(&file)?;
+        if let Some(wanted) = wanted {
+            let digest = opened.digest()?;
+            known.digest = Some(digest.to_string());
+            if digest != wanted {
+                return Err(untrusted(format!(
+                    "its sha256 is {digest}, its manifest says {wanted}: it is not the library that was sealed"
+                )));
+            }
+        }
+        let plugin = Plugin::load_file(opened, wanted)?;
+        if let Some(manifest) = &manifest {
+            manifest.check(plugin)?;
+        }
+        Ok(plugin)
     }
 
     /// Makes an instance of the source that [`find`](Self::find) finds.
@@ -227,22 +340,6 @@ fn candidates(directory: &Path, name: &str) -> [PathBuf; 3] {
     ]
 }
 
-fn find_path(kind: Kind, text: &str) -> Result<Found> {
-    let (path, id) = match text.rsplit_once('#') {
-        Some((path, id)) => (path, Some(id)),
-        None => (text, None),
-    };
-    choose(load(Path::new(path))?, kind, id)
-}
-
-fn is_manifest(path: &Path) -> bool {
-    path.file_name().and_then(OsStr::to_str).is_some_and(|name| name.ends_with(SUFFIX))
-}
-
-fn load(path: &Path) -> Result<&'static Plugin> {
-    if is_manifest(path) { Manifest::read(path)?.load(path) } else { Plugin::load(path) }
-}
-
 /// The component of that kind and id, or the only one of that kind.
 fn choose(plugin: &'static Plugin, kind: Kind, id: Option<&str>) -> Result<Found> {
     let mut of_kind = plugin.components().iter().filter(|component| component.kind == kind);
@@ -266,6 +363,22 @@ fn offer(plugin: &Plugin) -> String {
     if names.is_empty() { "nothing that this program knows".to_owned() } else { names.join(", ") }
 }
 
+/// The library that `path` leads to, and the manifest that speaks of it: the one named, or, if one is `needed`, the one beside
+/// the library.
+fn described(path: &Path, needed: bool) -> Result<(Option<ReadManifest>, PathBuf)> {
+    if is_manifest(path) {
+        let manifest = ReadManifest::read(path)?;
+        let library = manifest.library();
+        return Ok((Some(manifest), library));
+    }
+    if !needed {
+        return Ok((None, path.to_owned()));
+    }
+    // Checked first: a manifest is not looked for in places that are not to be trusted.
+    let library = checked_file(path)?.path;
+    Ok((ReadManifest::beside(&library), library))
+}
+
 fn list_linked(component: &LinkedComponent) -> Listed {
     Listed {
         kind: Some(component.kind().name().to_owned()),
@@ -278,7 +391,7 @@ fn list_linked(component: &LinkedComponent) -> Listed {
 }
 
 fn list_manifest(path: &Path) -> Vec<Listed> {
-    let manifest = match Manifest::read(path) {
+    let manifest = match ReadManifest::read(path) {
         Ok(manifest) => manifest,
         Err(error) => {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -292,7 +405,8 @@ fn list_manifest(path: &Path) -> Vec<Listed> {
             }];
         }
     };
-    let library = manifest.library(path);
+    let library = manifest.library();
+    let manifest = manifest.manifest;
     let problem = (!library.is_file()).then(|| "the library is missing".to_owned());
     let listed = |component: &crate::manifest::Component| Listed {
         kind: Some(component.kind.clone()),

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
 
 use dfp_abi::c::{
-    DFP_ABI_MINOR, DFP_ERROR_UNEXPECTED_END, DFP_OK, DFP_VERSION, dfp_error, dfp_host, dfp_reject,
+    DFP_ABI_MINOR, DFP_ERROR_UNEXPECTED_END, DFP_OK, DFP_VERSION, dfp_buf, dfp_error, dfp_host, dfp_reject,
 };
 use dfp_abi::{FINGERPRINT, answer, caught, dropped, report, text_lossy};
 use dfp_core::{CancelToken, Error, ErrorKind, Host, Level, Reject, Result};
@@ -57,7 +57,7 @@ pub(crate) static HOST: dfp_host = dfp_host {
     log_enabled: Some(log_enabled),
     log: Some(log),
     is_cancelled: Some(is_cancelled),
-    get_secret: None,
+    get_secret: Some(get_secret),
     retain: Some(retain),
     release: Some(release),
     open_input: Some(open_input),
@@ -129,6 +129,20 @@ unsafe extern "C" fn is_cancelled(ctx: *mut c_void) -> i32 {
     let context = unsafe { context(ctx) };
     // A host that panics here had better stop.
     caught(|| Ok(i32::from(context.is_cancelled()))).unwrap_or(1)
+}
+
+unsafe extern "C" fn get_secret(
+    ctx: *mut c_void,
+    name: *const c_char,
+    name_len: usize,
+    out: *mut dfp_buf,
+    error: *mut dfp_error,
+) -> i32 {
+    // SAFETY: the border's contract for `ctx` and texts.
+    let (host, name) = unsafe { (host(ctx), text_lossy(name, name_len)) };
+    let secret = caught(|| host.secret(&name));
+    // SAFETY: the border's contract: `out` has room for a buffer, `error` is NULL or an error struct.
+    unsafe { answer(secret.map(|secret| out.write(dfp_buf::from_vec(secret))), error) }
 }
 
 unsafe extern "C" fn retain(ctx: *mut c_void) {

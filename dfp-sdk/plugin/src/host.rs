@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dfp_abi::c::{dfp_error, dfp_host, dfp_reject};
+use dfp_abi::c::{dfp_buf, dfp_error, dfp_host, dfp_reject};
 use dfp_abi::{FINGERPRINT, slot};
 use dfp_core::{Error, ErrorKind, Host, Level, Reject, Result};
 
@@ -113,6 +113,21 @@ impl Host for HostHandle {
         };
         error.outcome(code, "asking the host for an input")?;
         Ok(Box::new(Input { host: self.clone(), input }))
+    }
+
+    fn secret(&self, name: &str) -> Result<Vec<u8>> {
+        let host = &self.0;
+        let mut error = dfp_error::default();
+        let mut secret = dfp_buf::default();
+        // SAFETY: see the top of this block.
+        let code = unsafe {
+            let get = slot!(host.table, dfp_host, get_secret)
+                .ok_or_else(|| Error::new(ErrorKind::Unsupported, "this host keeps no secrets"))?;
+            get(host.ctx, name.as_ptr().cast(), name.len(), &raw mut secret, &raw mut error)
+        };
+        error.outcome(code, "asking the host for a secret")?;
+        // SAFETY: empty, or just filled by the host.
+        Ok(unsafe { secret.to_vec() }.unwrap_or_default())
     }
 
     fn reject(&self, reject: Reject) {

@@ -26,7 +26,7 @@
 #endif
 
 /* Which header this is. Until the border is frozen, host and plugin must agree on it. */
-#define DFP_ABI_FINGERPRINT UINT64_C(0xf532f43eba85e576)
+#define DFP_ABI_FINGERPRINT UINT64_C(0x2b0293616aeedccf)
 
 #define DFP_VERSION "0.1.0"
 
@@ -468,6 +468,162 @@ typedef struct dfp_model_ops {
   void (*model_destroy)(void *model);
 } dfp_model_ops;
 
+
+/* Sizes and offsets with 64-bit pointers. If one of these fails, the compiler was told to pack structs. */
+#if UINTPTR_MAX == UINT64_MAX
+#if defined(__cplusplus) && __cplusplus >= 201103L
+#define DFP_LAYOUT(condition) static_assert(condition, #condition)
+#elif !defined(__cplusplus) && defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define DFP_LAYOUT(condition) _Static_assert(condition, #condition)
+#endif
+#endif
+#ifdef DFP_LAYOUT
+DFP_LAYOUT(sizeof(dfp_error) == 1024);
+DFP_LAYOUT(offsetof(dfp_error, struct_size) == 0);
+DFP_LAYOUT(offsetof(dfp_error, code) == 4);
+DFP_LAYOUT(offsetof(dfp_error, flags) == 8);
+DFP_LAYOUT(offsetof(dfp_error, message_len) == 12);
+DFP_LAYOUT(offsetof(dfp_error, message) == 16);
+DFP_LAYOUT(sizeof(dfp_buf) == 32);
+DFP_LAYOUT(offsetof(dfp_buf, data) == 0);
+DFP_LAYOUT(offsetof(dfp_buf, len) == 8);
+DFP_LAYOUT(offsetof(dfp_buf, release) == 16);
+DFP_LAYOUT(offsetof(dfp_buf, private_data) == 24);
+DFP_LAYOUT(sizeof(dfp_reject) == 64);
+DFP_LAYOUT(offsetof(dfp_reject, origin) == 0);
+DFP_LAYOUT(offsetof(dfp_reject, origin_len) == 8);
+DFP_LAYOUT(offsetof(dfp_reject, reason) == 16);
+DFP_LAYOUT(offsetof(dfp_reject, reason_len) == 24);
+DFP_LAYOUT(offsetof(dfp_reject, detail) == 32);
+DFP_LAYOUT(offsetof(dfp_reject, detail_len) == 40);
+DFP_LAYOUT(offsetof(dfp_reject, excerpt) == 48);
+DFP_LAYOUT(offsetof(dfp_reject, excerpt_len) == 56);
+DFP_LAYOUT(sizeof(dfp_host) == 120);
+DFP_LAYOUT(offsetof(dfp_host, struct_size) == 0);
+DFP_LAYOUT(offsetof(dfp_host, abi_minor) == 4);
+DFP_LAYOUT(offsetof(dfp_host, fingerprint) == 8);
+DFP_LAYOUT(offsetof(dfp_host, name) == 16);
+DFP_LAYOUT(offsetof(dfp_host, version) == 24);
+DFP_LAYOUT(offsetof(dfp_host, log_enabled) == 32);
+DFP_LAYOUT(offsetof(dfp_host, log) == 40);
+DFP_LAYOUT(offsetof(dfp_host, is_cancelled) == 48);
+DFP_LAYOUT(offsetof(dfp_host, get_secret) == 56);
+DFP_LAYOUT(offsetof(dfp_host, retain) == 64);
+DFP_LAYOUT(offsetof(dfp_host, release) == 72);
+DFP_LAYOUT(offsetof(dfp_host, open_input) == 80);
+DFP_LAYOUT(offsetof(dfp_host, read_input) == 88);
+DFP_LAYOUT(offsetof(dfp_host, close_input) == 96);
+DFP_LAYOUT(offsetof(dfp_host, reject) == 104);
+DFP_LAYOUT(offsetof(dfp_host, count) == 112);
+DFP_LAYOUT(sizeof(dfp_plugin) == 80);
+DFP_LAYOUT(offsetof(dfp_plugin, struct_size) == 0);
+DFP_LAYOUT(offsetof(dfp_plugin, abi_minor) == 4);
+DFP_LAYOUT(offsetof(dfp_plugin, fingerprint) == 8);
+DFP_LAYOUT(offsetof(dfp_plugin, id) == 16);
+DFP_LAYOUT(offsetof(dfp_plugin, version) == 24);
+DFP_LAYOUT(offsetof(dfp_plugin, vendor) == 32);
+DFP_LAYOUT(offsetof(dfp_plugin, licence) == 40);
+DFP_LAYOUT(offsetof(dfp_plugin, sdk_version) == 48);
+DFP_LAYOUT(offsetof(dfp_plugin, flags) == 56);
+DFP_LAYOUT(offsetof(dfp_plugin, components) == 64);
+DFP_LAYOUT(offsetof(dfp_plugin, component_count) == 72);
+DFP_LAYOUT(sizeof(dfp_component) == 56);
+DFP_LAYOUT(offsetof(dfp_component, struct_size) == 0);
+DFP_LAYOUT(offsetof(dfp_component, kind) == 4);
+DFP_LAYOUT(offsetof(dfp_component, id) == 8);
+DFP_LAYOUT(offsetof(dfp_component, title) == 16);
+DFP_LAYOUT(offsetof(dfp_component, config_schema) == 24);
+DFP_LAYOUT(offsetof(dfp_component, profile) == 32);
+DFP_LAYOUT(offsetof(dfp_component, flags) == 40);
+DFP_LAYOUT(offsetof(dfp_component, ops) == 48);
+DFP_LAYOUT(sizeof(dfp_instance_ops) == 40);
+DFP_LAYOUT(offsetof(dfp_instance_ops, struct_size) == 0);
+DFP_LAYOUT(offsetof(dfp_instance_ops, reserved) == 4);
+DFP_LAYOUT(offsetof(dfp_instance_ops, create) == 8);
+DFP_LAYOUT(offsetof(dfp_instance_ops, destroy) == 16);
+DFP_LAYOUT(offsetof(dfp_instance_ops, request_cancel) == 24);
+DFP_LAYOUT(offsetof(dfp_instance_ops, introspect) == 32);
+DFP_LAYOUT(sizeof(dfp_source_ops) == 64);
+DFP_LAYOUT(offsetof(dfp_source_ops, struct_size) == 0);
+DFP_LAYOUT(offsetof(dfp_source_ops, reserved) == 4);
+DFP_LAYOUT(offsetof(dfp_source_ops, create) == 8);
+DFP_LAYOUT(offsetof(dfp_source_ops, destroy) == 16);
+DFP_LAYOUT(offsetof(dfp_source_ops, request_cancel) == 24);
+DFP_LAYOUT(offsetof(dfp_source_ops, introspect) == 32);
+DFP_LAYOUT(offsetof(dfp_source_ops, schema) == 40);
+DFP_LAYOUT(offsetof(dfp_source_ops, open) == 48);
+DFP_LAYOUT(offsetof(dfp_source_ops, position) == 56);
+DFP_LAYOUT(sizeof(dfp_stage_ops) == 72);
+DFP_LAYOUT(offsetof(dfp_stage_ops, struct_size) == 0);
+DFP_LAYOUT(offsetof(dfp_stage_ops, reserved) == 4);
+DFP_LAYOUT(offsetof(dfp_stage_ops, create) == 8);
+DFP_LAYOUT(offsetof(dfp_stage_ops, destroy) == 16);
+DFP_LAYOUT(offsetof(dfp_stage_ops, request_cancel) == 24);
+DFP_LAYOUT(offsetof(dfp_stage_ops, introspect) == 32);
+DFP_LAYOUT(offsetof(dfp_stage_ops, bind) == 40);
+DFP_LAYOUT(offsetof(dfp_stage_ops, push) == 48);
+DFP_LAYOUT(offsetof(dfp_stage_ops, pull) == 56);
+DFP_LAYOUT(offsetof(dfp_stage_ops, finish) == 64);
+DFP_LAYOUT(sizeof(dfp_sink_ops) == 72);
+DFP_LAYOUT(offsetof(dfp_sink_ops, struct_size) == 0);
+DFP_LAYOUT(offsetof(dfp_sink_ops, reserved) == 4);
+DFP_LAYOUT(offsetof(dfp_sink_ops, create) == 8);
+DFP_LAYOUT(offsetof(dfp_sink_ops, destroy) == 16);
+DFP_LAYOUT(offsetof(dfp_sink_ops, request_cancel) == 24);
+DFP_LAYOUT(offsetof(dfp_sink_ops, introspect) == 32);
+DFP_LAYOUT(offsetof(dfp_sink_ops, bind) == 40);
+DFP_LAYOUT(offsetof(dfp_sink_ops, write) == 48);
+DFP_LAYOUT(offsetof(dfp_sink_ops, flush) == 56);
+DFP_LAYOUT(offsetof(dfp_sink_ops, close) == 64);
+DFP_LAYOUT(sizeof(dfp_fit_context) == 24);
+DFP_LAYOUT(offsetof(dfp_fit_context, struct_size) == 0);
+DFP_LAYOUT(offsetof(dfp_fit_context, threads) == 4);
+DFP_LAYOUT(offsetof(dfp_fit_context, population) == 8);
+DFP_LAYOUT(offsetof(dfp_fit_context, population_len) == 16);
+DFP_LAYOUT(sizeof(dfp_model_ops) == 104);
+DFP_LAYOUT(offsetof(dfp_model_ops, struct_size) == 0);
+DFP_LAYOUT(offsetof(dfp_model_ops, reserved) == 4);
+DFP_LAYOUT(offsetof(dfp_model_ops, create) == 8);
+DFP_LAYOUT(offsetof(dfp_model_ops, destroy) == 16);
+DFP_LAYOUT(offsetof(dfp_model_ops, request_cancel) == 24);
+DFP_LAYOUT(offsetof(dfp_model_ops, introspect) == 32);
+DFP_LAYOUT(offsetof(dfp_model_ops, fit) == 40);
+DFP_LAYOUT(offsetof(dfp_model_ops, fit_many) == 48);
+DFP_LAYOUT(offsetof(dfp_model_ops, load) == 56);
+DFP_LAYOUT(offsetof(dfp_model_ops, model_schema) == 64);
+DFP_LAYOUT(offsetof(dfp_model_ops, score_schema) == 72);
+DFP_LAYOUT(offsetof(dfp_model_ops, score) == 80);
+DFP_LAYOUT(offsetof(dfp_model_ops, save) == 88);
+DFP_LAYOUT(offsetof(dfp_model_ops, model_destroy) == 96);
+DFP_LAYOUT(sizeof(struct ArrowSchema) == 72);
+DFP_LAYOUT(offsetof(struct ArrowSchema, format) == 0);
+DFP_LAYOUT(offsetof(struct ArrowSchema, name) == 8);
+DFP_LAYOUT(offsetof(struct ArrowSchema, metadata) == 16);
+DFP_LAYOUT(offsetof(struct ArrowSchema, flags) == 24);
+DFP_LAYOUT(offsetof(struct ArrowSchema, n_children) == 32);
+DFP_LAYOUT(offsetof(struct ArrowSchema, children) == 40);
+DFP_LAYOUT(offsetof(struct ArrowSchema, dictionary) == 48);
+DFP_LAYOUT(offsetof(struct ArrowSchema, release) == 56);
+DFP_LAYOUT(offsetof(struct ArrowSchema, private_data) == 64);
+DFP_LAYOUT(sizeof(struct ArrowArray) == 80);
+DFP_LAYOUT(offsetof(struct ArrowArray, length) == 0);
+DFP_LAYOUT(offsetof(struct ArrowArray, null_count) == 8);
+DFP_LAYOUT(offsetof(struct ArrowArray, offset) == 16);
+DFP_LAYOUT(offsetof(struct ArrowArray, n_buffers) == 24);
+DFP_LAYOUT(offsetof(struct ArrowArray, n_children) == 32);
+DFP_LAYOUT(offsetof(struct ArrowArray, buffers) == 40);
+DFP_LAYOUT(offsetof(struct ArrowArray, children) == 48);
+DFP_LAYOUT(offsetof(struct ArrowArray, dictionary) == 56);
+DFP_LAYOUT(offsetof(struct ArrowArray, release) == 64);
+DFP_LAYOUT(offsetof(struct ArrowArray, private_data) == 72);
+DFP_LAYOUT(sizeof(struct ArrowArrayStream) == 40);
+DFP_LAYOUT(offsetof(struct ArrowArrayStream, get_schema) == 0);
+DFP_LAYOUT(offsetof(struct ArrowArrayStream, get_next) == 8);
+DFP_LAYOUT(offsetof(struct ArrowArrayStream, get_last_error) == 16);
+DFP_LAYOUT(offsetof(struct ArrowArrayStream, release) == 24);
+DFP_LAYOUT(offsetof(struct ArrowArrayStream, private_data) == 32);
+#undef DFP_LAYOUT
+#endif
 
 #ifdef __cplusplus
 extern "C" {
