@@ -87,18 +87,26 @@ fn good_plugins_of_every_kind_keep_every_rule() {
 #[test]
 fn the_same_rules_hold_in_a_process_of_its_own() {
     let dir = tempfile::tempdir().unwrap();
-    for (kind, id, config) in [
-        (Kind::Source, "lines", lines(&dir)),
-        (Kind::Stage, "rows", "{}".to_owned()),
-        (Kind::Model, "means", r#"{"column": "duration"}"#.to_owned()),
+    let out = serde_json::json!({ "path": dir.path().join("out.txt") }).to_string();
+    for (kind, id, config, sandbox) in [
+        (Kind::Source, "lines", lines(&dir), true),
+        (Kind::Stage, "rows", "{}".to_owned(), true),
+        (Kind::Model, "means", r#"{"column": "duration"}"#.to_owned(), true),
+        // It opens a file, which no plugin should, and none can in the sandbox.
+        (Kind::Sink, "append", out.clone(), false),
     ] {
         let remote = RemoteOptions::new(env!("CARGO_BIN_EXE_dfp-under-test"), test_plugin());
+        let remote = RemoteOptions { sandbox, ..remote };
         let options = CheckOptions::new(test_plugin()).component(kind, id).config(config);
         let report = good(&CheckOptions { remote: Some(remote), ..options });
         assert!(report.out_of_process);
         assert!(outcomes(&report, Outcome::NotApplicable).contains(&"lifecycle/bad-config"));
         assert!(outcomes(&report, Outcome::Passed).contains(&"threads/hop"), "{report}");
     }
+    let remote = RemoteOptions::new(env!("CARGO_BIN_EXE_dfp-under-test"), test_plugin());
+    let options = CheckOptions::new(test_plugin()).component(Kind::Sink, "append").config(out);
+    let report = check(&CheckOptions { remote: Some(remote), ..options }).unwrap();
+    assert!(!report.passed(), "{report}");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Answer, Book, Gap, elf, kept, silent};
-use crate::manifest::SUFFIX;
+use super::{Answer, Book, elf, kept, silent};
+use crate::manifest::{Gap, is_manifest};
 use crate::{LoadedComponent, Plugin, Plugins};
 
 /// The one symbol a plugin exports.
@@ -43,10 +43,6 @@ struct Declared {
 
 fn declared(manifest: &Path) -> Option<Declared> {
     toml::from_str(&std::fs::read_to_string(manifest).ok()?).ok()
-}
-
-fn is_manifest(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(SUFFIX))
 }
 
 /// The manifest that leads to the library, if there is one.

@@ -39,8 +39,9 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use dfp_abi::{Kind, caught};
 use dfp_core::{Error, ErrorKind, Result};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::manifest::Gap;
 use crate::remote::RemoteOptions;
 use subject::Subject;
 
@@ -201,19 +202,14 @@ enum Finding {
     Silent(String),
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "it is how a check ends")]
 fn kept(detail: impl Into<String>) -> Answer {
     Ok(Finding::Kept(detail.into()))
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "it is how a check ends")]
 fn silent(why: impl Into<String>) -> Answer {
     Ok(Finding::Silent(why.into()))
-}
-
-/// A gap that the manifest declares.
-#[derive(Debug, Deserialize)]
-struct Gap {
-    check: String,
-    reason: String,
 }
 
 /// Collects the checks of one component.

@@ -101,7 +101,7 @@ fn column(data_type: &DataType, rows: usize, texts: Texts) -> ArrayRef {
     };
     let rows = 0..rows;
     match data_type {
-        DataType::Utf8 => Arc::new(StringArray::from_iter(rows.map(|row| known(row).then(|| text(row))))),
+        DataType::Utf8 => Arc::new(rows.map(|row| known(row).then(|| text(row))).collect::<StringArray>()),
         DataType::Dictionary(..) => {
             let values: Vec<Option<String>> = rows.map(|row| known(row).then(|| text(row))).collect();
             Arc::new(values.iter().map(Option::as_deref).collect::<DictionaryArray<Int32Type>>())
@@ -111,15 +111,15 @@ fn column(data_type: &DataType, rows: usize, texts: Texts) -> ArrayRef {
             Arc::new(BinaryArray::from_iter(values))
         }
         DataType::Float64 => {
-            Arc::new(Float64Array::from_iter(rows.map(|row| known(row).then_some(row as f64 / 2.0))))
+            Arc::new(rows.map(|row| known(row).then_some(row as f64 / 2.0)).collect::<Float64Array>())
         }
-        DataType::Int64 => Arc::new(Int64Array::from_iter(rows.map(|row| known(row).then_some(row as i64)))),
+        DataType::Int64 => Arc::new(rows.map(|row| known(row).then_some(row as i64)).collect::<Int64Array>()),
         DataType::Boolean => {
-            Arc::new(BooleanArray::from_iter(rows.map(|row| known(row).then_some(row % 2 == 0))))
+            Arc::new(rows.map(|row| known(row).then_some(row % 2 == 0)).collect::<BooleanArray>())
         }
         DataType::Timestamp(..) => {
             let times = rows.map(|row| Some(1_700_000_000_000_000_000 + row as i64 * 1_000_000_000));
-            Arc::new(TimestampNanosecondArray::from_iter(times).with_timezone("UTC"))
+            Arc::new(times.collect::<TimestampNanosecondArray>().with_timezone("UTC"))
         }
         DataType::List(_) => {
             let mut lists = ListBuilder::new(Int64Builder::new());

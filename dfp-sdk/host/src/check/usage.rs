@@ -75,6 +75,7 @@ fn local() -> Arc<LocalHost> {
     Arc::new(LocalHost::new())
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` wants")]
 fn text(error: Error) -> String {
     error.to_string()
 }
@@ -87,7 +88,7 @@ fn find_input(subject: &Subject, given: &[RecordBatch]) -> Result<Input, Error> 
     let mut last = Error::new(ErrorKind::Internal, "there is no schema");
     for schema in schemas(&subject.config) {
         let batch = plain(&schema);
-        match subject.run(local(), &[batch.clone()], Calls::Here) {
+        match subject.run(local(), std::slice::from_ref(&batch), Calls::Here) {
             Ok(_) => return Ok(Input { batches: vec![batch], own: true }),
             Err(error) => last = error,
         }
@@ -265,15 +266,14 @@ fn keeps_rows(subject: &Subject, input: &Input) -> Answer {
     }
     let Some(first) = input.batches.first() else { return silent("it is given nothing") };
     for Sample { name, batch, .. } in of(first) {
-        let output = subject.run(local(), &[batch.clone()], Calls::Here).map_err(text)?;
+        let output = subject.run(local(), std::slice::from_ref(&batch), Calls::Here).map_err(text)?;
         let rows: usize = output.iter().map(RecordBatch::num_rows).sum();
         if rows != batch.num_rows() {
             return Err(format!("{name}: {} rows in, {rows} out", batch.num_rows()));
         }
         // Columns that go through unchanged show the order.
-        let whole = [batch.clone()];
         if let [only] = output.as_slice()
-            && let Some(field) = moved(only, &whole[0])
+            && let Some(field) = moved(only, &batch)
         {
             return Err(format!("{name}: the rows of column {field:?} come in another order"));
         }
