@@ -200,6 +200,8 @@ pub(crate) enum PluginCommand {
         /// Where the secret key goes; must not be there yet.
         file: PathBuf,
     },
+    /// Does to a plugin's component all that a host may do, and says which rules it keeps; exit status 1 if it breaks one.
+    Check(CheckArgs),
 }
 
 /// `dfp plugin seal`
@@ -213,6 +215,38 @@ pub(crate) struct SealArgs {
     /// NAME of NAME.dfp-plugin.toml, by which the plugin is found; its only component's id, or from the library's name.
     #[arg(long)]
     pub(crate) name: Option<String>,
+}
+
+/// `dfp plugin check`
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The plugin's library or manifest.
+    pub(crate) library: PathBuf,
+    /// The component's configuration, a file with a JSON object; for a source one that reads something.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Kind of the component, if there are several.
+    #[arg(long)]
+    pub(crate) kind: Option<ComponentKind>,
+    /// Id of the component, if there are several.
+    #[arg(long)]
+    pub(crate) id: Option<String>,
+    /// Run it in a process of its own, sandboxed.
+    #[arg(long)]
+    pub(crate) out_of_process: bool,
+}
+
+/// Kinds of component.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ComponentKind {
+    /// Reads records.
+    Source,
+    /// Turns batches into others.
+    Stage,
+    /// Takes batches out of the run.
+    Sink,
+    /// Learns and scores.
+    Model,
 }
 
 /// `dfp models`

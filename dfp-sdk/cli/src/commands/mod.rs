@@ -5,6 +5,7 @@ pub(crate) mod generate;
 pub(crate) mod infer;
 pub(crate) mod models;
 pub(crate) mod plugin;
+pub(crate) mod plugin_check;
 pub(crate) mod plugin_host;
 pub(crate) mod read;
 pub(crate) mod train;

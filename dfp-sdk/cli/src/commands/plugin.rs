@@ -7,12 +7,13 @@ use dfp_sdk::core::{Error, Result};
 use dfp_sdk::host::{SecretKey, seal};
 use serde_json::json;
 
-use super::{plugins, print};
+use super::{plugin_check, plugins, print};
 use crate::args::{Cli, PluginCommand, SealArgs};
 
 pub(crate) fn run(cli: &Cli, command: &PluginCommand) -> Result<ExitCode> {
     match command {
         PluginCommand::List => list(cli)?,
+        PluginCommand::Check(args) => return plugin_check::run(cli, args),
         PluginCommand::Seal(args) => seal_library(cli, args)?,
         PluginCommand::Keygen { file } => keygen(cli, file)?,
     }
