@@ -105,7 +105,7 @@ fn what_cannot_be_started_is_refused_by_name() {
     let library = outlaw(&dir);
     let host = Arc::new(LocalHost::new());
     let refused = |options: &RemoteOptions| {
-        let error = RemoteSource::create(options, "{}", host.clone()).err().expect("refused");
+        let error = RemoteSource::create(options, "{}", host.clone()).map(drop).expect_err("refused");
         (error.kind(), error.to_string())
     };
     let missing = options(&dir.path().join("missing.so"));
