@@ -26,6 +26,7 @@
 //! anybody but its owner, who must be the user or the administrator, could change it or a directory above it. What a plugin
 //! answers is checked before it is believed, and libraries stay loaded until the process ends.
 
+pub mod check;
 mod config;
 mod error;
 mod files;

@@ -84,9 +84,13 @@ pub trait Component: Sized + 'static {
 /// # Errors
 /// [`ErrorKind::InvalidConfig`] if the text is not what `T` takes, and whatever [`Component::create`] answers.
 pub fn create<T: Component>(config: &str, host: Arc<dyn Host>) -> Result<T> {
-    let config = serde_json::from_str(config).map_err(|error| {
-        Error::caused(ErrorKind::InvalidConfig, format!("reading the configuration of {}", T::ID), error)
-    })?;
+    let doing = || format!("reading the configuration of {}", T::ID);
+    // Derived types would take a list of their values as well.
+    if !config.trim_start().starts_with('{') {
+        return Err(Error::caused(ErrorKind::InvalidConfig, doing(), "it is no JSON object"));
+    }
+    let config = serde_json::from_str(config)
+        .map_err(|error| Error::caused(ErrorKind::InvalidConfig, doing(), error))?;
     T::create(config, host)
 }
 

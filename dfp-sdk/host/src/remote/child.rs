@@ -90,7 +90,7 @@ fn linked(found: &Found, config: &str, host: Arc<dyn Host>) -> Result<Component>
 }
 
 /// A loaded component, and what stops it.
-fn loaded(found: &Found, config: &str, host: Arc<dyn Host>) -> Result<(Component, Canceller)> {
+pub(crate) fn loaded(found: &Found, config: &str, host: Arc<dyn Host>) -> Result<(Component, Canceller)> {
     Ok(match found.kind() {
         Kind::Source => {
             let source = found.load_source(config, host)?;

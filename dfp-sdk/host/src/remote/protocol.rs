@@ -54,6 +54,7 @@ pub(super) mod host_op {
     pub(in crate::remote) const LOG: u8 = 4;
     pub(in crate::remote) const REJECT: u8 = 5;
     pub(in crate::remote) const COUNT: u8 = 6;
+    pub(in crate::remote) const SECRET: u8 = 7;
 }
 
 /// What the child is to be.

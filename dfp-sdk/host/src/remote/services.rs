@@ -56,6 +56,11 @@ impl Services {
                 let uri = call.text(MAX_TEXT)?;
                 Ok(Some(head.outcome(self.open(&uri)).done()))
             }
+            host_op::SECRET => {
+                let name = call.text(MAX_NAME)?;
+                let secret = caught(|| self.host.secret(&name));
+                Ok(Some(head.outcome(secret).done()))
+            }
             host_op::READ => {
                 let (input, capacity) = (call.number()?, call.number()?.min(MAX_READ));
                 Ok(Some(self.read(head, input, capacity as usize)?.done()))

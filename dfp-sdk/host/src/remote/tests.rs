@@ -10,14 +10,14 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use dfp_core::{FitContext, Model, Sink, Stage, Trainer};
+use dfp_core::{FitContext, Model, Reject, Sink, Stage, Trainer};
 
 use super::batch::encode_batch;
 use super::frame::{Frame, Pack};
 use super::protocol::{host_op, tag};
 use super::serve::{Served, serve_with};
 use super::*;
-use crate::LocalHost;
+use crate::{LocalHost, Secrets};
 
 fn options() -> RemoteOptions {
     RemoteOptions { library: None, id: Some("x".to_owned()), sandbox: false, ..RemoteOptions::new("", "") }
@@ -282,6 +282,68 @@ fn waiting_ends_by_cancel_and_by_time() {
             assert!(later.to_string().contains(why), "{later}");
         }
     }
+}
+
+/// Reads an input and a secret while it is bound, and tells its name and what it read.
+struct Asks(Arc<dyn Host>);
+
+impl Sink for Asks {
+    fn bind(&mut self, _schema: SchemaRef) -> Result<()> {
+        let mut text = String::new();
+        let mut input = self.0.open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))?;
+        input.read_to_string(&mut text).map_err(|error| Error::io("reading", error))?;
+        self.0.count("bytes", text.len() as u64);
+        let secret = String::from_utf8_lossy(&self.0.secret("key")?).into_owned();
+        self.0.log(Level::Info, "asks", &secret);
+        self.0.reject(Reject::new("a:1", "odd", "x").with_excerpt(b"record"));
+        assert!(!self.0.log_enabled(Level::Debug));
+        self.0.secret("none").map(drop)
+    }
+
+    fn write(&mut self, _batch: &RecordBatch) -> Result<()> {
+        self.0.open("/nowhere/at/all").map(drop)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_host_serves_what_the_component_asks_for() {
+    let seen = Seen::default();
+    let (lines, rejects) = (seen.clone(), seen.clone());
+    let secrets = Secrets::of([("key", "open sesame")]);
+    let host = LocalHost::new()
+        .secrets(secrets)
+        .on_log(Level::Info, move |_, target, text| lines.lock().unwrap().push(format!("{target}: {text}")))
+        .on_reject(move |reject| rejects.lock().unwrap().push(format!("{reject:?}")));
+    let host = Arc::new(host);
+    let made = connect(&options(), Kind::Sink, host.clone(), |input, output| {
+        let make = |_: &Hello, _, host: Arc<dyn Host>| {
+            Ok(Served { component: Component::Sink(Box::new(Asks(host))), cancel: None })
+        };
+        serve_with(input, output, make, || ()).unwrap();
+    });
+    let mut sink = RemoteSink::made(made.unwrap());
+    assert_eq!(sink.bind(numbers(&[]).schema()).unwrap_err().kind(), ErrorKind::NotFound, "no second secret");
+    let error = sink.write(&numbers(&[1])).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
+    drop(sink);
+    assert_eq!(
+        host.counter("bytes"),
+        std::fs::metadata(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap().len()
+    );
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen[0], "asks: open sesame");
+    assert!(seen[1].contains("odd") && seen[1].contains("record"), "{}", seen[1]);
+    drop(seen);
+    assert_eq!(Arc::strong_count(&host), 1);
 }
 
 /// Answers the first message like a stage, then does what `lie` says to the first call.

@@ -142,6 +142,11 @@ impl Host for RemoteHost {
         Ok(Box::new(Input { wire: self.0.clone(), id, buffer: Vec::new(), used: 0 }))
     }
 
+    fn secret(&self, name: &str) -> Result<Vec<u8>> {
+        let answer = self.0.ask(host_op::SECRET, &Pack::default().bytes(name.as_bytes()).done())?;
+        Unpack(&answer).outcome().map(<[u8]>::to_vec).map_err(|(error, _)| error)
+    }
+
     fn reject(&self, reject: Reject) {
         let payload = Pack::default()
             .bytes(cut(&reject.origin, MAX_TEXT).as_bytes())

@@ -1,0 +1,134 @@
+//! Making and destroying: often, wrongly, and under hosts of other versions.
+
+use std::sync::Arc;
+
+use dfp_abi::c::{DFP_INVALID_ARGUMENT, DFP_INVALID_CONFIG};
+use dfp_core::Host;
+
+use super::raw::{OtherTable, destroy_null, live_under, try_create};
+use super::subject::Subject;
+use super::{Answer, Book, CheckOptions, kept, silent};
+use crate::{LoadedComponent, LocalHost};
+
+/// Cycles before memory is looked at: caches fill, and the allocator grows.
+const WARM_UP: usize = 100;
+/// What leaks grows in every one of these parts; what else goes on in this process does not.
+const ROUNDS: usize = 3;
+/// Growth in a round that says nothing: pages come and go.
+const SLACK_KIB: u64 = 256;
+/// Cycles out of process, where each starts one.
+const REMOTE_CYCLES: usize = 10;
+/// Bytes of a configuration that nobody means.
+const HUGE: usize = 1 << 20;
+
+pub(super) fn checks(
+    book: &mut Book,
+    component: &'static LoadedComponent,
+    subject: &Subject,
+    options: &CheckOptions,
+) {
+    let own = subject.clone();
+    let times = options.cycles;
+    book.check("lifecycle/cycles", move || cycles(&own, times));
+    let remote = subject.is_remote();
+    let config = subject.config.clone();
+    let mut tables = |name, check: Box<dyn FnOnce() -> Answer + Send>| {
+        let away = "its tables are in another process";
+        book.check(name, move || if remote { silent(away) } else { check() });
+    };
+    tables("lifecycle/bad-config", Box::new(move || bad_configs(component)));
+    tables("lifecycle/null-error", Box::new(move || null_errors(component)));
+    let short = config.clone();
+    tables("versions/older-host", Box::new(move || under(component, &short, OtherTable::shorter())));
+    tables("versions/newer-host", Box::new(move || under(component, &config, OtherTable::longer())));
+}
+
+fn host() -> Arc<dyn Host> {
+    Arc::new(LocalHost::new())
+}
+
+/// Memory of this process that is in use, where the system says so.
+fn resident_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse().ok()
+}
+
+fn cycles(subject: &Subject, times: usize) -> Answer {
+    let host = Arc::new(LocalHost::new());
+    let cycle = || subject.make(host.clone()).map(drop).map_err(|error| error.to_string());
+    let times = if subject.is_remote() { times.min(REMOTE_CYCLES) } else { times };
+    let warm_up = WARM_UP.min(times / 2);
+    (0..warm_up).try_for_each(|_| cycle())?;
+    let round = (times - warm_up) / ROUNDS;
+    let mut least = None;
+    for _ in 0..ROUNDS {
+        let before = resident_kib();
+        (0..round).try_for_each(|_| cycle())?;
+        let grown = before.zip(resident_kib()).map(|(before, after)| after.saturating_sub(before));
+        least = least.min(grown).or(grown);
+    }
+    if Arc::strong_count(&host) != 1 {
+        return Err("after destroying, the host's context is still retained".to_owned());
+    }
+    let made = warm_up + ROUNDS * round;
+    match least {
+        _ if subject.is_remote() => kept(format!("{made} times, a process each")),
+        None => kept(format!("{made} times; this system does not say how much memory is in use")),
+        Some(grown) if grown > SLACK_KIB => {
+            Err(format!("memory grows by at least {grown} KiB in {round} cycles"))
+        }
+        Some(grown) => kept(format!("{made} times, memory grew by {grown} KiB in {round}")),
+    }
+}
+
+/// Configurations that are no JSON object.
+fn wrong_configs() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        ("an empty one", Vec::new()),
+        ("one cut short", b"{\"a\": ".to_vec()),
+        ("a list", b"[]".to_vec()),
+        ("one that is not UTF-8", b"{\"\xFF\": 1}".to_vec()),
+        ("one of 1 MB of brackets", vec![b'['; HUGE]),
+        ("one of 1 MB of a text without end", [b"{\"".as_slice(), &vec![b'x'; HUGE]].concat()),
+    ]
+}
+
+fn bad_configs(component: &'static LoadedComponent) -> Answer {
+    let wrong = wrong_configs();
+    for (name, config) in &wrong {
+        let created = try_create(component, config, host(), true);
+        if created.code == 0 {
+            return Err(format!("it accepts {name}"));
+        }
+        if created.left_something {
+            return Err(format!("it refuses {name}, but leaves an instance behind"));
+        }
+        if ![DFP_INVALID_CONFIG, DFP_INVALID_ARGUMENT].contains(&created.code) {
+            return Err(format!("it answers {} to {name}, not DFP_INVALID_CONFIG", created.code));
+        }
+        if created.message.is_empty() {
+            return Err(format!("it refuses {name} without a message"));
+        }
+    }
+    kept(format!("{} refused, each with a message", wrong.len()))
+}
+
+fn null_errors(component: &'static LoadedComponent) -> Answer {
+    destroy_null(component);
+    for (name, config) in wrong_configs() {
+        if try_create(component, &config, host(), false).code == 0 {
+            return Err(format!("without a place for an error it accepts {name}"));
+        }
+    }
+    kept("no place for an error, and nothing to destroy")
+}
+
+fn under(component: &'static LoadedComponent, config: &str, table: &'static OtherTable) -> Answer {
+    let host = Arc::new(LocalHost::new());
+    let rows = live_under(component, config, host.clone(), table)?;
+    if Arc::strong_count(&host) != 1 {
+        return Err("after destroying, the host's context is still retained".to_owned());
+    }
+    kept(if rows > 0 { format!("{rows} rows") } else { "made and destroyed".to_owned() })
+}

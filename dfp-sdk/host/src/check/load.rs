@@ -1,0 +1,177 @@
+//! What a library says about itself.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Answer, Book, elf, kept, silent};
+use crate::manifest::{Gap, is_manifest};
+use crate::{LoadedComponent, Plugin, Plugins};
+
+/// The one symbol a plugin exports.
+const ENTRY: &str = "dfp_plugin_entry_v0";
+/// Keywords of JSON Schema that the host checks.
+const CHECKED: [&str; 13] = [
+    "type",
+    "enum",
+    "const",
+    "properties",
+    "required",
+    "additionalProperties",
+    "items",
+    "minItems",
+    "maxItems",
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+];
+/// Keywords that only say something.
+const ANNOTATIONS: [&str; 8] =
+    ["$schema", "$id", "$comment", "title", "description", "default", "examples", "deprecated"];
+/// What stands in texts for bytes that are not UTF-8.
+const REPLACEMENT: char = '\u{FFFD}';
+
+/// What the kit reads of a manifest.
+#[derive(Debug, Deserialize)]
+struct Declared {
+    file: String,
+    #[serde(default)]
+    gaps: Vec<Gap>,
+}
+
+fn declared(manifest: &Path) -> Option<Declared> {
+    toml::from_str(&std::fs::read_to_string(manifest).ok()?).ok()
+}
+
+/// The manifest that leads to the library, if there is one.
+fn manifest_of(path: &Path) -> Option<PathBuf> {
+    if is_manifest(path) {
+        return Some(path.to_owned());
+    }
+    let entries = std::fs::read_dir(path.parent()?).ok()?;
+    let mut manifests: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| is_manifest(path)).collect();
+    manifests.sort();
+    let name = path.file_name()?.to_str()?;
+    manifests.into_iter().find(|manifest| declared(manifest).is_some_and(|declared| declared.file == name))
+}
+
+/// The gaps that the library's manifest declares.
+pub(super) fn gaps(library: &Path) -> Vec<Gap> {
+    let manifest = manifest_of(library).and_then(|manifest| declared(&manifest));
+    manifest.map(|declared| declared.gaps).unwrap_or_default()
+}
+
+/// Loads the library, also where its manifest is wrong: that is a check of its own.
+pub(super) fn load(path: &Path) -> Result<&'static Plugin, String> {
+    let library = match declared(path).filter(|_| is_manifest(path)) {
+        Some(declared) => path.with_file_name(declared.file),
+        None => path.to_owned(),
+    };
+    Plugin::load(&library).map_err(|error| error.to_string())
+}
+
+pub(super) fn checks(
+    book: &mut Book,
+    plugin: &'static Plugin,
+    component: &'static LoadedComponent,
+    library: &Path,
+) {
+    book.check("load/symbols", move || symbols(&plugin.path));
+    book.check("load/texts", move || texts(plugin));
+    book.check("load/schema", move || schema(component));
+    let manifest = manifest_of(library);
+    book.check("load/manifest", move || match manifest {
+        None => silent("it has no manifest"),
+        Some(path) => {
+            let name = format!("{}#{}", path.display(), component.id);
+            Plugins::new().find(component.kind, &name).map_err(|error| error.to_string())?;
+            kept(path.display().to_string())
+        }
+    });
+}
+
+fn symbols(library: &Path) -> Answer {
+    let Some(exports) = elf::exports(library) else { return silent("the file is no ELF library") };
+    let others: Vec<&str> = exports.iter().map(String::as_str).filter(|name| *name != ENTRY).collect();
+    if others.is_empty() {
+        return kept("one");
+    }
+    let shown: Vec<&str> = others.iter().copied().take(5).collect();
+    Err(format!("it exports {} symbols besides {ENTRY}: {} ..", others.len(), shown.join(", ")))
+}
+
+fn texts(plugin: &Plugin) -> Answer {
+    let of_plugin = [
+        ("id", &plugin.id),
+        ("version", &plugin.version),
+        ("vendor", &plugin.vendor),
+        ("licence", &plugin.licence),
+        ("SDK version", &plugin.sdk_version),
+    ];
+    let of_components = plugin.components().iter().flat_map(|component| {
+        let LoadedComponent { id, title, config_schema, .. } = component;
+        [("component id", id), ("title", title), ("configuration schema", config_schema)]
+    });
+    for (what, text) in of_plugin.into_iter().chain(of_components) {
+        if text.is_empty() {
+            return Err(format!("the {what} is empty"));
+        }
+        if text.contains(REPLACEMENT) {
+            return Err(format!("the {what} is not UTF-8: {text}"));
+        }
+    }
+    kept("complete, and UTF-8")
+}
+
+fn schema(component: &LoadedComponent) -> Answer {
+    let schema: Value = serde_json::from_str(&component.config_schema)
+        .map_err(|error| format!("the configuration schema is not JSON: {error}"))?;
+    if schema.get("type") != Some(&Value::from("object")) {
+        return Err("the configuration schema does not say that a configuration is an object".to_owned());
+    }
+    keywords(&schema, "")?;
+    if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
+        return kept("checked in full by the host");
+    }
+    kept("unknown members are left to the component: the schema admits them")
+}
+
+/// Whether the host checks every keyword that restricts something.
+fn keywords(schema: &Value, path: &str) -> Result<(), String> {
+    let Value::Object(members) = schema else { return Ok(()) };
+    for (keyword, value) in members {
+        let here = format!("{path}/{keyword}");
+        match keyword.as_str() {
+            "properties" => {
+                for (name, schema) in value.as_object().into_iter().flatten() {
+                    keywords(schema, &format!("{here}/{name}"))?;
+                }
+            }
+            "items" | "additionalProperties" => keywords(value, &here)?,
+            known if CHECKED.contains(&known) || ANNOTATIONS.contains(&known) => {}
+            _ => return Err(format!("the host does not check {here} of the configuration schema")),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keywords_that_the_host_passes_over_are_found() {
+        let schema = serde_json::json!({
+            "type": "object",
+            "description": "x",
+            "properties": {"pattern": {"type": "string", "minLength": 1}},
+            "additionalProperties": {"items": {"enum": [1]}}
+        });
+        assert_eq!(keywords(&schema, ""), Ok(()));
+        let schema = serde_json::json!({"properties": {"a": {"items": {"pattern": "x"}}}});
+        assert!(keywords(&schema, "").unwrap_err().contains("/properties/a/items/pattern"));
+    }
+}

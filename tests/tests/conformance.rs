@@ -1,0 +1,219 @@
+//! The conformance kit against plugins that keep the rules and plugins that do not.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use dfp_host::Kind;
+use dfp_host::check::{CheckOptions, Outcome, Report, check};
+use dfp_host::remote::RemoteOptions;
+use tempfile::TempDir;
+
+/// A library that cargo built beside this test.
+fn beside(name: &str) -> PathBuf {
+    let path = std::env::current_exe().unwrap().with_file_name(name);
+    assert!(path.is_file(), "{} is missing", path.display());
+    path
+}
+
+fn test_plugin() -> PathBuf {
+    beside("libdfp_test_plugin.so")
+}
+
+fn compile_c(dir: &TempDir, source: &str, variant: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let library = dir.path().join(format!("lib{}_{variant}.so", source.trim_end_matches(".c")));
+    let output = Command::new("cc")
+        .args(["-std=c11", "-fPIC", "-shared", "-pthread", "-I"])
+        .arg(root.join("../dfp-sdk/abi/include"))
+        .arg(format!("-DVARIANT={variant}"))
+        .arg(root.join("fixtures/plugin-c").join(source))
+        .arg("-o")
+        .arg(&library)
+        .output()
+        .expect("cc, which the README asks for");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    library
+}
+
+/// The report of a component that keeps every rule.
+fn good(options: &CheckOptions) -> Report {
+    let report = check(options).unwrap();
+    assert!(report.passed(), "{report}");
+    report
+}
+
+fn outcomes<'a>(report: &'a Report, outcome: Outcome) -> Vec<&'a str> {
+    report.checks.iter().filter(|check| check.outcome == outcome).map(|check| check.name).collect()
+}
+
+/// What is wrong, of a check that fails.
+fn fault(report: &Report, name: &str) -> String {
+    let check = report.check(name).unwrap_or_else(|| panic!("{name} is not there:\n{report}"));
+    assert_eq!(check.outcome, Outcome::Failed, "{report}");
+    check.detail.clone()
+}
+
+fn lines(dir: &TempDir) -> String {
+    let file = dir.path().join("lines.txt");
+    std::fs::write(&file, "one\nbad\n\nthree \0\n").unwrap();
+    serde_json::json!({ "inputs": [file, file] }).to_string()
+}
+
+#[test]
+fn good_plugins_of_every_kind_keep_every_rule() {
+    let dir = tempfile::tempdir().unwrap();
+    let at =
+        |kind, id: &str, config: &str| CheckOptions::new(test_plugin()).component(kind, id).config(config);
+    let sink = serde_json::json!({ "path": dir.path().join("out.txt") }).to_string();
+    for options in [
+        at(Kind::Source, "lines", &lines(&dir)),
+        at(Kind::Stage, "rows", r#"{"action": "double"}"#),
+        at(Kind::Sink, "append", &sink),
+        at(Kind::Model, "means", r#"{"column": "duration"}"#),
+    ] {
+        let report = good(&options);
+        for name in [
+            "load/symbols",
+            "lifecycle/bad-config",
+            "lifecycle/cycles",
+            "versions/newer-host",
+            "threads/cancel",
+        ] {
+            assert_eq!(report.check(name).map(|check| check.outcome), Some(Outcome::Passed), "{report}");
+        }
+    }
+}
+
+#[test]
+fn the_same_rules_hold_in_a_process_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = serde_json::json!({ "path": dir.path().join("out.txt") }).to_string();
+    for (kind, id, config, sandbox) in [
+        (Kind::Source, "lines", lines(&dir), true),
+        (Kind::Stage, "rows", "{}".to_owned(), true),
+        (Kind::Model, "means", r#"{"column": "duration"}"#.to_owned(), true),
+        // It opens a file, which no plugin should, and none can in the sandbox.
+        (Kind::Sink, "append", out.clone(), false),
+    ] {
+        let remote = RemoteOptions::new(env!("CARGO_BIN_EXE_dfp-under-test"), test_plugin());
+        let remote = RemoteOptions { sandbox, ..remote };
+        let options = CheckOptions::new(test_plugin()).component(kind, id).config(config);
+        let report = good(&CheckOptions { remote: Some(remote), ..options });
+        assert!(report.out_of_process);
+        assert!(outcomes(&report, Outcome::NotApplicable).contains(&"lifecycle/bad-config"));
+        assert!(outcomes(&report, Outcome::Passed).contains(&"threads/hop"), "{report}");
+    }
+    let remote = RemoteOptions::new(env!("CARGO_BIN_EXE_dfp-under-test"), test_plugin());
+    let options = CheckOptions::new(test_plugin()).component(Kind::Sink, "append").config(out);
+    let report = check(&CheckOptions { remote: Some(remote), ..options }).unwrap();
+    assert!(!report.passed(), "{report}");
+}
+
+#[test]
+fn our_own_source_keeps_every_rule() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/azure_ad");
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(sample).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.is_file());
+    let config = serde_json::json!({ "inputs": files }).to_string();
+    good(&CheckOptions::new(beside("libdfp_azure_ad.so")).config(config));
+}
+
+#[test]
+fn a_c_plugin_that_reads_any_configuration_is_found_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = check(&CheckOptions::new(compile_c(&dir, "words.c", "GOOD"))).unwrap();
+    // It looks at nothing but the length.
+    assert!(fault(&report, "lifecycle/bad-config").contains("accepts an empty one"), "{report}");
+    assert_eq!(report.check("data/release").map(|check| check.outcome), Some(Outcome::Passed), "{report}");
+
+    let report = check(&CheckOptions::new(compile_c(&dir, "words.c", "FALLING_OFFSETS"))).unwrap();
+    assert!(fault(&report, "data/run").contains("offsets"), "{report}");
+    let report = check(&CheckOptions::new(compile_c(&dir, "words.c", "OTHER_SCHEMA"))).unwrap();
+    assert!(fault(&report, "data/run").contains("not the declared one"), "{report}");
+    let report = check(&CheckOptions::new(compile_c(&dir, "words.c", "OTHER_FINGERPRINT"))).unwrap();
+    assert!(fault(&report, "load/library").contains("build it anew"), "{report}");
+    assert_eq!(report.checks.len(), 1);
+}
+
+#[test]
+fn misdeeds_are_found_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = |kind, id: &str, config: serde_json::Value| {
+        let options = CheckOptions::new(test_plugin()).component(kind, id).config(config.to_string());
+        check(&options).unwrap()
+    };
+    let input = dir.path().join("a");
+    std::fs::write(&input, "one\n").unwrap();
+    let report = told(
+        Kind::Source,
+        "lines",
+        serde_json::json!({"inputs": [input, input], "misdeed": "panic-in-next"}),
+    );
+    assert!(fault(&report, "data/run").contains("told to panic in next"), "{report}");
+    let report = told(Kind::Stage, "rows", serde_json::json!({"misdeed": "lie-in-pull"}));
+    assert!(!report.passed(), "{report}");
+    let report = told(Kind::Model, "means", serde_json::json!({"column": "x", "misdeed": "wrong-rows"}));
+    assert!(!report.passed(), "{report}");
+}
+
+#[test]
+fn gaps_are_declared_in_the_manifest_and_choices_are_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let library = compile_c(&dir, "words.c", "GOOD");
+    let manifest = dir.path().join("words.dfp-plugin.toml");
+    let text = r#"
+manifest_version = 1
+id = "dfp.test.words"
+version = "1.0"
+file = "libwords_GOOD.so"
+
+[[gaps]]
+check = "lifecycle/bad-config"
+reason = "it has no configuration"
+
+[[components]]
+kind = "source"
+id = "words"
+title = "Three words"
+"#;
+    std::fs::write(manifest, text).unwrap();
+    let report = check(&CheckOptions::new(library)).unwrap();
+    let gap = report.check("lifecycle/bad-config").unwrap();
+    assert_eq!(gap.outcome, Outcome::Gap, "{report}");
+    assert!(gap.detail.starts_with("it has no configuration: it accepts"), "{report}");
+
+    let error = check(&CheckOptions::new(test_plugin())).unwrap_err();
+    assert!(error.to_string().contains("stage rows"), "{error}");
+}
+
+#[test]
+fn the_command_prints_a_table_or_json_and_fails_with_the_plugin() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("config.json");
+    std::fs::write(&config, lines(&dir)).unwrap();
+    let run = |library: &Path, more: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_dfp-under-test"))
+            .args(["plugin", "check"])
+            .arg(library)
+            .args(more)
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let chosen = ["--kind", "source", "--config", config.to_str().unwrap()];
+    let (status, table) = run(&test_plugin(), &chosen);
+    assert_eq!(status, Some(0), "{table}");
+    assert!(table.contains("lifecycle/cycles        passed"), "{table}");
+
+    let (status, json) = run(&test_plugin(), &[&chosen[..], &["--json", "--out-of-process"]].concat());
+    assert_eq!(status, Some(0), "{json}");
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(report["component"], "lines");
+    assert_eq!(report["checks"][0]["outcome"], "passed");
+
+    let (status, table) = run(&compile_c(&dir, "words.c", "FALLING_OFFSETS"), &[]);
+    assert_eq!(status, Some(1), "{table}");
+    assert!(table.contains("FAILED"), "{table}");
+    assert_eq!(run(&test_plugin(), &[]).0, Some(2), "which one?");
+}
