@@ -262,3 +262,32 @@ fn a_slot_is_seen_where_the_table_reaches_and_only_there() {
     let output = Command::new(&program).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "1 1 1");
 }
+
+/// Functions of the tables, by the name of the table.
+fn functions() -> Vec<(&'static str, &'static str)> {
+    let is_function = |field: &&str| HEADER.contains(&format!("(*{field})("));
+    let tables = c::LAYOUT.iter().filter(|(name, ..)| *name == "dfp_host" || name.ends_with("_ops"));
+    tables
+        .flat_map(|(name, _, fields)| fields.iter().map(|(field, _)| (*name, *field)))
+        .filter(|(_, field)| is_function(field))
+        .collect()
+}
+
+#[test]
+fn the_reference_has_every_function_and_no_other() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/abi/reference.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let rows: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let functions = functions();
+    assert!(functions.len() > 30, "{functions:?}");
+    for (table, function) in &functions {
+        assert!(rows.contains(function), "{table}.{function} is not in the reference");
+    }
+    for row in rows {
+        let known = functions.iter().any(|(_, function)| *function == row)
+            || row == "dfp_plugin_entry_v0"
+            || c::LAYOUT.iter().any(|(name, ..)| *name == row);
+        assert!(known, "the reference has {row}, the header has not");
+    }
+}

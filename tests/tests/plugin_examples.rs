@@ -216,3 +216,17 @@ fn configurations_that_are_none_are_refused() {
         assert_eq!((none.rows.len(), none.error), (0, None));
     }
 }
+
+#[test]
+fn the_guide_shows_what_is_in_the_examples() {
+    let guide = std::fs::read_to_string(compile::repository("docs/write-a-plugin.md")).unwrap();
+    let mut shown = 0;
+    for piece in guide.split("<!-- ").skip(1) {
+        let (path, rest) = piece.split_once(" -->\n```").expect("a piece of a file follows its name");
+        let code = rest.split_once('\n').unwrap().1.split("```").next().unwrap();
+        let file = std::fs::read_to_string(compile::repository(path)).expect(path);
+        assert!(file.contains(code), "{path} does not contain what the guide shows:\n{code}");
+        shown += 1;
+    }
+    assert!(shown >= 9, "only {shown} pieces");
+}
