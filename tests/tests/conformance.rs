@@ -137,6 +137,21 @@ fn a_c_plugin_that_reads_any_configuration_is_found_out() {
 }
 
 #[test]
+fn a_leak_and_an_accepted_nonsense_are_found_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = r#"{"deed":"some"}"#;
+    let report = check(&CheckOptions::new(compile_c(&dir, "outlaw.c", "LEAKS")).config(config)).unwrap();
+    assert!(fault(&report, "lifecycle/cycles").contains("in each 300 cycles"), "{report}");
+    let report = check(&CheckOptions::new(compile_c(&dir, "outlaw.c", "PLAIN")).config(config)).unwrap();
+    assert_eq!(
+        report.check("lifecycle/cycles").map(|check| check.outcome),
+        Some(Outcome::Passed),
+        "{report}"
+    );
+    assert!(!report.passed(), "it never opens");
+}
+
+#[test]
 fn misdeeds_are_found_out() {
     let dir = tempfile::tempdir().unwrap();
     let told = |kind, id: &str, config: serde_json::Value| {
