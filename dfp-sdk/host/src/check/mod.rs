@@ -62,7 +62,8 @@ pub struct CheckOptions {
     /// What stages, sinks and models are given, besides what the kit makes of it. Empty: the kit tries columns of its own,
     /// and columns with the names that the configuration mentions.
     pub input: Vec<RecordBatch>,
-    /// Runs the component in a process of its own. What it says of library and component is not looked at.
+    /// Runs the component in a process of its own. What it says of library and component is not looked at. The library is
+    /// loaded in this process all the same, for what its tables say.
     pub remote: Option<RemoteOptions>,
     /// How often an instance is made and destroyed.
     pub cycles: usize,
