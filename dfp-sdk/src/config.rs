@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dfp_core::{Error, ErrorKind, Result};
+use dfp_host::{Policy, PublicKey, Secrets};
 use serde::{Deserialize, Serialize};
 
 /// A pipeline file. Paths in it are relative to the working directory.
@@ -36,6 +37,12 @@ pub struct PipelineConfig {
     /// How inference runs.
     #[serde(default)]
     pub infer: InferConfig,
+    /// Which plugin libraries may be loaded.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub plugins: PluginsConfig,
+    /// Where the secrets are that `source.config` refers to.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub secrets: SecretsConfig,
     /// File for rejected records, JSON lines; without it they are only counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejects: Option<PathBuf>,
@@ -85,6 +92,68 @@ pub struct ProfileConfig {
     /// Any part of a profile, laid over the one chosen.
     #[serde(flatten)]
     pub overrides: toml::Table,
+}
+
+/// `[plugins]`: which plugin libraries may be loaded. The program's own policy holds too: the stricter of the two counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PluginsConfig {
+    /// `explicit-only`, `hash` or `signed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// Public keys whose signatures count under `signed`, 64 hexadecimal digits each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+}
+
+impl PluginsConfig {
+    /// The policy these settings ask for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] for a policy or key that is none, or that do not go together.
+    pub fn policy(&self) -> Result<Policy> {
+        let keys = self.keys.iter().map(|key| key.parse::<PublicKey>());
+        let named = |keys| Policy::named(self.policy.as_deref().unwrap_or("explicit-only"), keys);
+        keys.collect::<Result<_>>().and_then(named).map_err(|error| error.context("[plugins]"))
+    }
+}
+
+/// `[secrets]`: where the secrets are that `source.config` refers to as `{"$secret" = "name"}`. One of the two, or none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecretsConfig {
+    /// A directory with one file for each secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory: Option<PathBuf>,
+    /// How the environment variables begin that hold one secret each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+}
+
+impl SecretsConfig {
+    /// Where to look; `None` if nowhere.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] if both are given.
+    pub fn secrets(&self) -> Result<Option<Secrets>> {
+        match (&self.directory, &self.environment) {
+            (Some(_), Some(_)) => {
+                let what = "[secrets]: give either `directory` or `environment`";
+                Err(Error::new(ErrorKind::InvalidConfig, what))
+            }
+            (Some(directory), None) => {
+                let doing = || format!("[secrets]: finding {}", directory.display());
+                let directory = std::path::absolute(directory).map_err(|e| Error::io(doing(), e))?;
+                Ok(Some(Secrets::directory(directory)))
+            }
+            (None, Some(prefix)) => Ok(Some(Secrets::environment(prefix))),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// `[store]`: where histories and models are kept.
@@ -183,6 +252,8 @@ impl PipelineConfig {
         if self.train.generic_rows == 0 {
             return invalid("`train.generic_rows` must be at least 1");
         }
+        self.plugins.policy()?;
+        self.secrets.secrets()?;
         Ok(())
     }
 }

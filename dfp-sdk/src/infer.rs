@@ -101,7 +101,7 @@ impl Run<'_> {
         let mut bound: Option<SchemaRef> = None;
         progress.begin("scoring", Some(periods.iter().map(Vec::len).sum::<usize>() as u64), "files");
         for period in periods {
-            let host = self.host(reject_file.as_ref(), &warnings);
+            let host = self.host(reject_file.as_ref(), &warnings)?;
             let mut loaded = Collect::default();
             self.read_period(period, &host, &mut loaded)?;
             let groups = groups(&loaded.concat()?, &*host)?;

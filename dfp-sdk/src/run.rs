@@ -1,5 +1,6 @@
 //! What training and inference share: the profile, the periods of files, and reading one period.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -8,7 +9,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
 use dfp_core::{CancelToken, Counts, Error, ErrorKind, Level, Pipeline, Result, Sink, Source};
-use dfp_host::{LocalHost, Plugins};
+use dfp_host::{LocalHost, Plugins, Policy};
 use dfp_prep::batcher::{self, BatchOptions, DatedFile, GroupBy};
 use dfp_prep::{LoadOptions, LoadStage, Profile, Selection};
 use serde::Serialize;
@@ -31,7 +32,7 @@ use crate::{Progress, input};
 pub struct Run<'a> {
     pub(crate) config: PipelineConfig,
     pub(crate) profile: Profile,
-    pub(crate) plugins: &'a Plugins,
+    pub(crate) plugins: Cow<'a, Plugins>,
     pub(crate) cancel: CancelToken,
     pub(crate) choice: Choice,
 }
@@ -63,9 +64,13 @@ impl<'a> Run<'a> {
     /// Checks the configuration and finds the profile; opens nothing else.
     ///
     /// # Errors
-    /// If the plugin cannot be found, or the profile is wrong.
+    /// If the plugin cannot be found or is not to be trusted, or the profile is wrong.
     pub fn new(config: PipelineConfig, plugins: &'a Plugins) -> Result<Self> {
-        let profile = profile(&config, plugins)?;
+        let plugins = match config.plugins.policy()? {
+            Policy::ExplicitOnly => Cow::Borrowed(plugins),
+            stricter => Cow::Owned(plugins.clone().at_least(stricter)),
+        };
+        let profile = profile(&config, &plugins)?;
         Ok(Self { config, profile, plugins, cancel: CancelToken::default(), choice: Choice::default() })
     }
 
@@ -152,18 +157,21 @@ impl<'a> Run<'a> {
     }
 
     /// A host whose rejects go to `file`.
-    pub(crate) fn host(&self, file: Option<&RejectFile>, warnings: &Warnings) -> Arc<LocalHost> {
+    pub(crate) fn host(&self, file: Option<&RejectFile>, warnings: &Warnings) -> Result<Arc<LocalHost>> {
         let (file, warnings) = (file.cloned(), warnings.clone());
-        let host =
+        let mut host =
             LocalHost::new().cancelled_by(self.cancel.clone()).on_log(Level::Warn, move |_, target, text| {
                 warnings.push(format!("{target}: {text}"));
             });
-        Arc::new(host.on_reject(move |reject| {
+        if let Some(secrets) = self.config.secrets.secrets()? {
+            host = host.secrets(secrets);
+        }
+        Ok(Arc::new(host.on_reject(move |reject| {
             if let Some(file) = &file {
                 // A full disk shows when the file is finished; the counts are right either way.
                 let _ = file.lock().unwrap_or_else(PoisonError::into_inner).json_line(reject);
             }
-        }))
+        })))
     }
 }
 

@@ -85,7 +85,7 @@ impl Run<'_> {
         let files: usize = periods.iter().map(Vec::len).sum();
         progress.begin("reading", Some(files as u64), "files");
         for period in periods {
-            let host = self.host(reject_file.as_ref(), &warnings);
+            let host = self.host(reject_file.as_ref(), &warnings)?;
             let mut loaded = Collect::default();
             self.read_period(period, &host, &mut loaded)?;
             let used = self.remember(publication, &*host, &loaded.concat()?)?;

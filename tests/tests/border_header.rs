@@ -2,6 +2,7 @@
 //!
 //! After a change of `dfp-sdk/abi/src/c.rs`, run this test once with `DFP_BLESS=1` and commit what it writes.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -129,9 +130,9 @@ fn layout_assertions() -> String {
     let mut text = String::new();
     for (name, size, fields) in c::LAYOUT {
         let name = if name.starts_with("Arrow") { format!("struct {name}") } else { (*name).to_owned() };
-        text.push_str(&format!("DFP_LAYOUT(sizeof({name}) == {size});\n"));
+        writeln!(text, "DFP_LAYOUT(sizeof({name}) == {size});").unwrap();
         for (field, offset) in *fields {
-            text.push_str(&format!("DFP_LAYOUT(offsetof({name}, {field}) == {offset});\n"));
+            writeln!(text, "DFP_LAYOUT(offsetof({name}, {field}) == {offset});").unwrap();
         }
     }
     text
@@ -196,9 +197,9 @@ fn layout_text() -> String {
          # Written by the test border_header from dfp-sdk/abi/src/c.rs; not to be edited.\n",
     );
     for (name, size, fields) in c::LAYOUT {
-        text.push_str(&format!("\n{name} {size}\n"));
+        writeln!(text, "\n{name} {size}").unwrap();
         for (field, offset) in *fields {
-            text.push_str(&format!("  {field} {offset}\n"));
+            writeln!(text, "  {field} {offset}").unwrap();
         }
     }
     text

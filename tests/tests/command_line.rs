@@ -192,6 +192,77 @@ fn plugins_are_listed_and_read() {
 }
 
 #[test]
+fn plugins_are_sealed_signed_and_held_to_it() {
+    let place = Place::new();
+    let built = std::env::current_exe().unwrap().with_file_name("libdfp_azure_ad.so");
+    fs::create_dir(place.path("mine")).unwrap();
+    let library = place.path("mine").canonicalize().unwrap().join("libdfp_azure_ad.so");
+    fs::copy(built, &library).unwrap();
+    place.write("one.json", sign_in("a", "Ann@X.com", "2026-03-01T08:00:00Z").to_string());
+    let plugin = library.to_str().unwrap();
+    let read = |policy: &[&str]| {
+        let rest = ["read", "--plugin", plugin, "--stats", "one.json"];
+        place.run(&[policy, &rest].concat())
+    };
+    let refused = |policy: &[&str], why: &str| {
+        let output = read(policy);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(errors(&output).contains(why), "{}", errors(&output));
+    };
+    refused(&["--plugin-policy", "hash"], "dfp plugin seal");
+
+    place.ok(&["plugin", "keygen", "release.key"]);
+    place.ok(&["plugin", "keygen", "other.key"]);
+    assert!(place.fails(1, &["plugin", "keygen", "other.key"]).contains("other.key"));
+    let key = place.read("release.key.pub");
+    let sealed = place.ok(&["plugin", "seal", "mine/libdfp_azure_ad.so", "--key", "release.key"]);
+    assert!(sealed.contains("azure-ad.dfp-plugin.toml") && sealed.contains(key.trim()), "{sealed}");
+
+    for policy in [
+        &["--plugin-policy", "hash"][..],
+        &["--plugin-key", "release.key.pub"],
+        &["--plugin-policy", "signed", "--plugin-key", key.trim()],
+    ] {
+        let output = read(policy);
+        assert!(output.status.success(), "{policy:?}: {}", errors(&output));
+    }
+    refused(&["--plugin-key", "other.key.pub"], "not one of yours");
+    for wrong in [
+        &["--plugin-policy", "signed", "plugin", "list"][..],
+        &["--plugin-policy", "hash", "--plugin-key", key.trim(), "plugin", "list"],
+        &["--plugin-policy", "off", "plugin", "list"],
+    ] {
+        place.fails(2, wrong);
+    }
+    // Neither key is shown, whatever is done wrong with it.
+    let secret = place.read("release.key");
+    let message = place.fails(2, &["--plugin-key", "release.key", "plugin", "list"]);
+    assert!(!message.contains(&secret[20..60]), "{message}");
+
+    // The pipeline file can ask for more than the command line, not for less.
+    let pipeline = |plugins: &str| {
+        let source = format!("[source]\nplugin = {plugin:?}\ninputs = [\"one.json\"]\n");
+        place.write("trusting.toml", format!("{source}[plugins]\n{plugins}\n"));
+    };
+    let theirs = place.read("other.key.pub");
+    pipeline(&format!("policy = \"signed\"\nkeys = [{:?}]", theirs.trim()));
+    assert!(place.fails(1, &["train", "-c", "trusting.toml"]).contains("not one of yours"));
+    pipeline("policy = \"explicit-only\"");
+    let strict = ["--plugin-key", "other.key.pub", "train", "-c", "trusting.toml"];
+    assert!(place.fails(1, &strict).contains("not one of yours"));
+    pipeline("policy = \"trusting\"");
+    assert!(place.fails(2, &["train", "-c", "trusting.toml"]).contains("[plugins]"));
+
+    let mut bytes = fs::read(&library).unwrap();
+    bytes.push(0);
+    fs::write(&library, bytes).unwrap();
+    refused(&["--plugin-policy", "hash"], "not the library that was sealed");
+    // Listing looks at the manifest alone.
+    let listed = place.ok(&["--plugin-dir", "mine", "plugin", "list"]);
+    assert!(listed.contains("azure-ad 0.1.0 (source, "), "{listed}");
+}
+
+#[test]
 fn wrong_usage_and_configuration_exit_with_2_and_say_what_to_do() {
     let place = Place::new();
     for args in [&["train"][..], &["frobnicate"], &["train", "-c", "pipeline.toml", "--duration", "60"]] {

@@ -58,3 +58,53 @@ macro_rules! slot {
         }
     }};
 }
+
+#[cfg(test)]
+// SAFETY of the calls below: every struct is a local one, as long as it says.
+#[allow(clippy::undocumented_unsafe_blocks)]
+mod tests {
+    use std::ffi::c_void;
+    use std::mem::offset_of;
+
+    use crate::c::dfp_sink_ops;
+
+    unsafe extern "C" fn destroy(_: *mut c_void) {}
+
+    /// A table of a coming version: today's, and something behind it.
+    #[repr(C)]
+    struct Newer {
+        known: dfp_sink_ops,
+        close_slowly: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    }
+
+    fn table(struct_size: usize) -> Newer {
+        let known = dfp_sink_ops {
+            struct_size: struct_size as u32,
+            reserved: 0,
+            create: None,
+            destroy: Some(destroy),
+            request_cancel: None,
+            introspect: None,
+            bind: None,
+            write: None,
+            flush: None,
+            close: None,
+        };
+        Newer { known, close_slowly: Some(destroy) }
+    }
+
+    #[test]
+    fn a_slot_is_there_if_the_table_reaches_beyond_it() {
+        let end = offset_of!(dfp_sink_ops, destroy) + size_of::<usize>();
+        for (size, there) in
+            [(0, false), (4, false), (end - 1, false), (end, true), (size_of::<dfp_sink_ops>(), true)]
+        {
+            let table = table(size);
+            assert_eq!(unsafe { slot!(&raw const table.known, dfp_sink_ops, destroy) }.is_some(), there);
+        }
+        let newer = table(size_of::<Newer>());
+        assert!(newer.close_slowly.is_some());
+        assert!(unsafe { slot!(&raw const newer.known, dfp_sink_ops, destroy) }.is_some());
+        assert!(unsafe { slot!(&raw const newer.known, dfp_sink_ops, close) }.is_none());
+    }
+}

@@ -21,6 +21,13 @@ pub(crate) struct Cli {
     /// Another directory to look for plugins in, before the program's own; may be repeated.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) plugin_dir: Vec<PathBuf>,
+    /// Which plugin libraries may be loaded; `signed` if keys are given, else any in those directories. A pipeline file can
+    /// ask for more, not for less.
+    #[arg(long, global = true, value_name = "POLICY", value_parser = ["explicit-only", "hash", "signed"])]
+    pub(crate) plugin_policy: Option<String>,
+    /// A public key whose signatures count: its digits, or the file that `dfp plugin keygen` wrote; may be repeated.
+    #[arg(long, global = true, value_name = "KEY")]
+    pub(crate) plugin_key: Vec<String>,
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -186,8 +193,28 @@ pub(crate) struct ReadArgs {
 pub(crate) enum PluginCommand {
     /// Plugins found, where, and what they hold; reads manifests, opens no library.
     List,
+    /// Write a library's manifest, with its hash, beside it; loads the library to read its tables.
+    Seal(SealArgs),
+    /// Make a key that signs manifests: FILE for yourself alone, FILE.pub for whoever trusts you.
+    Keygen {
+        /// Where the secret key goes; must not be there yet.
+        file: PathBuf,
+    },
     /// Does to a plugin's component all that a host may do, and says which rules it keeps; exit status 1 if it breaks one.
     Check(CheckArgs),
+}
+
+/// `dfp plugin seal`
+#[derive(Debug, Args)]
+pub(crate) struct SealArgs {
+    /// The library.
+    pub(crate) library: PathBuf,
+    /// Sign with this secret key, a file that `dfp plugin keygen` wrote.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// NAME of NAME.dfp-plugin.toml, by which the plugin is found; its only component's id, or from the library's name.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
 }
 
 /// `dfp plugin check`

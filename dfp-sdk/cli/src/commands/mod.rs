@@ -14,7 +14,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use dfp_sdk::core::{CancelToken, Counts, Error, ErrorKind, Result};
-use dfp_sdk::host::Plugins;
+use dfp_sdk::host::{Plugins, Policy, PublicKey};
 use dfp_sdk::prep::Selection;
 use dfp_sdk::{Choice, PipelineConfig};
 use jiff::Timestamp;
@@ -25,7 +25,7 @@ use crate::args::{Cli, SelectionArgs};
 
 /// Plugins in the directories asked for, then beside the program.
 fn plugins(cli: &Cli) -> Result<Plugins> {
-    let mut plugins = Plugins::new();
+    let mut plugins = Plugins::new().policy(policy(cli)?);
     for dir in &cli.plugin_dir {
         let dir = std::fs::canonicalize(dir)
             .map_err(|e| Error::io(format!("looking for plugins in {}", dir.display()), e))?;
@@ -34,6 +34,18 @@ fn plugins(cli: &Cli) -> Result<Plugins> {
     let program = std::env::current_exe().map_err(|e| Error::io("finding this program's directory", e))?;
     let beside = program.parent().expect("a program is in a directory").to_owned();
     Ok(plugins.search(beside))
+}
+
+/// What the command line wants to know of a library before it is loaded.
+fn policy(cli: &Cli) -> Result<Policy> {
+    // Digits first: no file needs a name like that.
+    let key = |text: &String| text.parse().or_else(|_| PublicKey::read(text.as_ref()));
+    let keys = cli.plugin_key.iter().map(|text| {
+        key(text).map_err(|error| error.context(format!("--plugin-key {text}: neither key nor key file")))
+    });
+    let keys: Vec<PublicKey> = keys.collect::<Result<_>>()?;
+    let default = if keys.is_empty() { "explicit-only" } else { "signed" };
+    Policy::named(cli.plugin_policy.as_deref().unwrap_or(default), keys)
 }
 
 /// The pipeline file with the command line's inputs in place of its own.
