@@ -32,17 +32,29 @@ pub(super) fn checks(
     let own = subject.clone();
     let times = options.cycles;
     book.check("lifecycle/cycles", move || cycles(&own, times));
+    tables(book, subject, "lifecycle/bad-config", move || bad_configs(component));
+    tables(book, subject, "lifecycle/null-error", move || null_errors(component));
+}
+
+/// Hosts of other versions. A source is read under them, so this comes after the checks that say whether it ends.
+pub(super) fn versions(book: &mut Book, component: &'static LoadedComponent, subject: &Subject) {
+    for (name, table) in
+        [("versions/older-host", OtherTable::shorter()), ("versions/newer-host", OtherTable::longer())]
+    {
+        let config = subject.config.clone();
+        tables(book, subject, name, move || under(component, &config, table));
+    }
+}
+
+/// A check that calls the functions of the component's table.
+fn tables(
+    book: &mut Book,
+    subject: &Subject,
+    name: &'static str,
+    check: impl FnOnce() -> Answer + Send + 'static,
+) {
     let remote = subject.is_remote();
-    let config = subject.config.clone();
-    let mut tables = |name, check: Box<dyn FnOnce() -> Answer + Send>| {
-        let away = "its tables are in another process";
-        book.check(name, move || if remote { silent(away) } else { check() });
-    };
-    tables("lifecycle/bad-config", Box::new(move || bad_configs(component)));
-    tables("lifecycle/null-error", Box::new(move || null_errors(component)));
-    let short = config.clone();
-    tables("versions/older-host", Box::new(move || under(component, &short, OtherTable::shorter())));
-    tables("versions/newer-host", Box::new(move || under(component, &config, OtherTable::longer())));
+    book.check(name, move || if remote { silent("its tables are in another process") } else { check() });
 }
 
 fn host() -> Arc<dyn Host> {

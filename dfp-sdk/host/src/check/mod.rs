@@ -45,9 +45,6 @@ use crate::manifest::Gap;
 use crate::remote::RemoteOptions;
 use subject::Subject;
 
-/// How long one check may take.
-const LIMIT: Duration = Duration::from_secs(120);
-
 /// What is checked, and how.
 #[derive(Debug, Clone)]
 pub struct CheckOptions {
@@ -67,6 +64,8 @@ pub struct CheckOptions {
     pub remote: Option<RemoteOptions>,
     /// How often an instance is made and destroyed.
     pub cycles: usize,
+    /// How long one check may take. After one that takes longer no other is made: its call still runs.
+    pub limit: Duration,
 }
 
 impl CheckOptions {
@@ -80,6 +79,7 @@ impl CheckOptions {
             input: Vec::new(),
             remote: None,
             cycles: 1000,
+            limit: Duration::from_secs(120),
         }
     }
 
@@ -216,13 +216,23 @@ fn silent(why: impl Into<String>) -> Answer {
 /// Collects the checks of one component.
 struct Book {
     gaps: Vec<Gap>,
+    limit: Duration,
+    /// The check that did not end.
+    hung: Option<&'static str>,
     checks: Vec<Check>,
 }
 
 impl Book {
     /// Makes a check, on a thread of its own, so that one that hangs or panics is a failure like any other.
     fn check(&mut self, name: &'static str, check: impl FnOnce() -> Answer + Send + 'static) {
-        let answer = within(LIMIT, check).unwrap_or_else(|| Err(format!("it did not end within {LIMIT:?}")));
+        if let Some(hung) = self.hung {
+            self.note(name, silent(format!("not made: {hung} still runs")));
+            return;
+        }
+        let answer = within(self.limit, check).unwrap_or_else(|| {
+            self.hung = Some(name);
+            Err(format!("it did not end within {:?}", self.limit))
+        });
         self.note(name, answer);
     }
 
@@ -260,7 +270,8 @@ fn within<T: Send + 'static>(
 /// # Errors
 /// If the options choose no component, or not one alone. A library that does not load is a failed check.
 pub fn check(options: &CheckOptions) -> Result<Report> {
-    let mut book = Book { gaps: load::gaps(&options.library), checks: Vec::new() };
+    let mut book =
+        Book { gaps: load::gaps(&options.library), limit: options.limit, hung: None, checks: Vec::new() };
     let mut report = Report {
         library: options.library.clone(),
         plugin: String::new(),
@@ -270,7 +281,7 @@ pub fn check(options: &CheckOptions) -> Result<Report> {
         checks: Vec::new(),
     };
     let library = options.library.clone();
-    let loaded = within(LIMIT, move || load::load(&library));
+    let loaded = within(options.limit, move || load::load(&library));
     match loaded.unwrap_or_else(|| Err("loading it does not end".to_owned())) {
         Ok(plugin) => {
             report.plugin = format!("{} {}", plugin.id, plugin.version);
@@ -284,6 +295,7 @@ pub fn check(options: &CheckOptions) -> Result<Report> {
             let subject = Subject::new(component, options);
             lifecycle::checks(&mut book, component, &subject, options);
             usage::checks(&mut book, component, &subject, options);
+            lifecycle::versions(&mut book, component, &subject);
         }
         Err(why) => book.note("load/library", Err(why)),
     }
