@@ -2,6 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 
 use dfp_host::Kind;
 use dfp_host::check::{CheckOptions, Outcome, Report, check};
@@ -134,6 +138,42 @@ fn a_c_plugin_that_reads_any_configuration_is_found_out() {
     let report = check(&CheckOptions::new(compile_c(&dir, "words.c", "OTHER_FINGERPRINT"))).unwrap();
     assert!(fault(&report, "load/library").contains("build it anew"), "{report}");
     assert_eq!(report.checks.len(), 1);
+}
+
+#[test]
+fn a_leak_and_an_accepted_nonsense_are_found_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = r#"{"deed":"some"}"#;
+    let report = check(&CheckOptions::new(compile_c(&dir, "outlaw.c", "LEAKS")).config(config)).unwrap();
+    assert!(fault(&report, "lifecycle/cycles").contains("in each 300 cycles"), "{report}");
+    let report = check(&CheckOptions::new(compile_c(&dir, "outlaw.c", "PLAIN")).config(config)).unwrap();
+    assert_eq!(
+        report.check("lifecycle/cycles").map(|check| check.outcome),
+        Some(Outcome::Passed),
+        "{report}"
+    );
+    assert!(!report.passed(), "it never opens");
+}
+
+#[test]
+fn what_waits_for_ever_is_found_out_and_what_hears_a_cancel_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let at_once =
+        |options: CheckOptions| CheckOptions { limit: Duration::from_secs(4), cycles: 10, ..options };
+    let hang = CheckOptions::new(compile_c(&dir, "outlaw.c", "PLAIN")).config(r#"{"deed":"hang"}"#);
+    let report = check(&at_once(hang)).unwrap();
+    assert!(fault(&report, "threads/cancel").contains("still has not stopped"), "{report}");
+    assert!(fault(&report, "data/run").contains("did not end within 4s"), "{report}");
+    assert!(report.checks.iter().any(|check| check.detail.contains("still runs")), "{report}");
+
+    let waits =
+        CheckOptions::new(test_plugin()).component(Kind::Stage, "rows").config(r#"{"misdeed": "wait"}"#);
+    let batch = RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![1])) as ArrayRef)]).unwrap();
+    let report = check(&at_once(CheckOptions { input: vec![batch], ..waits })).unwrap();
+    let cancel = report.check("threads/cancel").unwrap();
+    assert_eq!(cancel.outcome, Outcome::Passed, "{report}");
+    assert!(cancel.detail.starts_with("stopped after"), "{report}");
+    assert!(fault(&report, "data/run").contains("did not end within 4s"), "{report}");
 }
 
 #[test]

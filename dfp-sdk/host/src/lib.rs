@@ -30,6 +30,8 @@ pub mod check;
 mod config;
 mod error;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod inflate;
 mod instance;
 mod library;

@@ -45,9 +45,6 @@ use crate::manifest::Gap;
 use crate::remote::RemoteOptions;
 use subject::Subject;
 
-/// How long one check may take.
-const LIMIT: Duration = Duration::from_secs(120);
-
 /// What is checked, and how.
 #[derive(Debug, Clone)]
 pub struct CheckOptions {
@@ -62,10 +59,13 @@ pub struct CheckOptions {
     /// What stages, sinks and models are given, besides what the kit makes of it. Empty: the kit tries columns of its own,
     /// and columns with the names that the configuration mentions.
     pub input: Vec<RecordBatch>,
-    /// Runs the component in a process of its own. What it says of library and component is not looked at.
+    /// Runs the component in a process of its own. What it says of library and component is not looked at. The library is
+    /// loaded in this process all the same, for what its tables say.
     pub remote: Option<RemoteOptions>,
     /// How often an instance is made and destroyed.
     pub cycles: usize,
+    /// How long one check may take. After one that takes longer no other is made: its call still runs.
+    pub limit: Duration,
 }
 
 impl CheckOptions {
@@ -79,6 +79,7 @@ impl CheckOptions {
             input: Vec::new(),
             remote: None,
             cycles: 1000,
+            limit: Duration::from_secs(120),
         }
     }
 
@@ -215,13 +216,23 @@ fn silent(why: impl Into<String>) -> Answer {
 /// Collects the checks of one component.
 struct Book {
     gaps: Vec<Gap>,
+    limit: Duration,
+    /// The check that did not end.
+    hung: Option<&'static str>,
     checks: Vec<Check>,
 }
 
 impl Book {
     /// Makes a check, on a thread of its own, so that one that hangs or panics is a failure like any other.
     fn check(&mut self, name: &'static str, check: impl FnOnce() -> Answer + Send + 'static) {
-        let answer = within(LIMIT, check).unwrap_or_else(|| Err(format!("it did not end within {LIMIT:?}")));
+        if let Some(hung) = self.hung {
+            self.note(name, silent(format!("not made: {hung} still runs")));
+            return;
+        }
+        let answer = within(self.limit, check).unwrap_or_else(|| {
+            self.hung = Some(name);
+            Err(format!("it did not end within {:?}", self.limit))
+        });
         self.note(name, answer);
     }
 
@@ -259,7 +270,8 @@ fn within<T: Send + 'static>(
 /// # Errors
 /// If the options choose no component, or not one alone. A library that does not load is a failed check.
 pub fn check(options: &CheckOptions) -> Result<Report> {
-    let mut book = Book { gaps: load::gaps(&options.library), checks: Vec::new() };
+    let mut book =
+        Book { gaps: load::gaps(&options.library), limit: options.limit, hung: None, checks: Vec::new() };
     let mut report = Report {
         library: options.library.clone(),
         plugin: String::new(),
@@ -269,7 +281,7 @@ pub fn check(options: &CheckOptions) -> Result<Report> {
         checks: Vec::new(),
     };
     let library = options.library.clone();
-    let loaded = within(LIMIT, move || load::load(&library));
+    let loaded = within(options.limit, move || load::load(&library));
     match loaded.unwrap_or_else(|| Err("loading it does not end".to_owned())) {
         Ok(plugin) => {
             report.plugin = format!("{} {}", plugin.id, plugin.version);
@@ -283,6 +295,7 @@ pub fn check(options: &CheckOptions) -> Result<Report> {
             let subject = Subject::new(component, options);
             lifecycle::checks(&mut book, component, &subject, options);
             usage::checks(&mut book, component, &subject, options);
+            lifecycle::versions(&mut book, component, &subject);
         }
         Err(why) => book.note("load/library", Err(why)),
     }

@@ -12,7 +12,7 @@ use dfp_core::{CancelToken, Error, ErrorKind, FitContext};
 
 use super::samples::{Sample, odd, of, plain, schemas};
 use super::subject::{Calls, Subject};
-use super::{Answer, Book, CheckOptions, kept, silent};
+use super::{Answer, Book, CheckOptions, kept, silent, within};
 use crate::remote::Component;
 use crate::{LoadedComponent, LocalHost, PLUGIN_VIOLATIONS};
 
@@ -21,7 +21,7 @@ const PROMPT: Duration = Duration::from_secs(1);
 /// When the cancel comes.
 const BEFORE_CANCEL: Duration = Duration::from_millis(50);
 /// When the kit gives up waiting.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Threads that score at once.
 const THREADS: usize = 4;
 /// Failures that no data may bring about.
@@ -41,11 +41,13 @@ pub(super) fn checks(
     subject: &Subject,
     options: &CheckOptions,
 ) {
-    let input = match find_input(subject, &options.input) {
+    let (own, given) = (subject.clone(), options.input.clone());
+    let found = within(options.limit, move || find_input(&own, &given).map_err(text));
+    let input = match found.unwrap_or_else(|| Err("none was worked off in time".to_owned())) {
         Ok(input) => input,
-        Err(error) => {
+        Err(why) => {
             let text = format!(
-                "none of the kit's batches is to its liking ({error}); name a configuration that reads them, or use the \
+                "none of the kit's batches is to its liking ({why}); name a configuration that reads them, or use the \
                  library with batches of your own"
             );
             book.note("data/input", Err(text));
@@ -56,12 +58,12 @@ pub(super) fn checks(
         let (subject, input) = (subject.clone(), input.clone());
         book.check(name, move || check(&subject, &input));
     };
+    check("threads/cancel", cancel);
     check("data/run", run);
     check("data/odd-batches", odd_batches);
     check("data/release", release);
     check("data/resume", resume);
     check("threads/hop", hop);
-    check("threads/cancel", cancel);
     let claims = |flag| component.flags & flag != 0;
     let mut claim = |name, flag, kept: fn(&Subject, &Input) -> Answer| {
         check(name, if claims(flag) { kept } else { |_, _| silent("not claimed") });

@@ -28,7 +28,7 @@ pub(super) fn encode_schema(schema: &Schema) -> Result<Vec<u8>> {
 }
 
 /// `batch` as bytes, with its schema.
-pub(super) fn encode_batch(batch: &RecordBatch) -> Result<Vec<u8>> {
+pub(crate) fn encode_batch(batch: &RecordBatch) -> Result<Vec<u8>> {
     encode(&batch.schema(), Some(batch))
 }
 
@@ -48,7 +48,7 @@ pub(super) fn decode_schema(bytes: &[u8]) -> Result<SchemaRef> {
 }
 
 /// The batch in `bytes`, valid in every part; of the schema `declared`, if there is one.
-pub(super) fn decode_batch(bytes: &[u8], declared: Option<&SchemaRef>) -> Result<RecordBatch> {
+pub(crate) fn decode_batch(bytes: &[u8], declared: Option<&SchemaRef>) -> Result<RecordBatch> {
     let schema = read_schema(first_message(bytes)?)?;
     if let Some(declared) = declared
         && schema != *declared

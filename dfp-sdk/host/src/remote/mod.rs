@@ -48,6 +48,7 @@ use std::time::Duration;
 use dfp_abi::Kind;
 use dfp_core::{Error, ErrorKind, Host, Level, Result};
 
+pub(crate) use batch::{decode_batch, encode_batch};
 pub(crate) use child::loaded;
 pub use child::{serve, serve_component};
 pub use parts::{RemoteCanceller, RemoteModel, RemoteSink, RemoteSource, RemoteStage, RemoteTrainer};

@@ -45,6 +45,7 @@ impl Outbox {
     }
 
     fn write_all(&self, mut out: impl Write) {
+        block_broken_pipe();
         while let Some(frame) = self.next() {
             // The reading side notices that the child is gone, and says so.
             if frame.write(&mut out).is_err() {
@@ -97,6 +98,17 @@ impl Outbox {
     /// Writes what is there, then nothing more; the child sees the end of its input.
     pub(super) fn close(&self) {
         self.change(|state| state.closed = true);
+    }
+}
+
+/// Makes a write to a child that is gone an error on this thread, also in programs where the signal for it would end them.
+fn block_broken_pipe() {
+    // SAFETY: the set is a local one and made by `sigemptyset`; nobody asks for the former mask.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGPIPE);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
     }
 }
 

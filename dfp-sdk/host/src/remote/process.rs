@@ -60,13 +60,14 @@ impl Process {
         let tail = Arc::new(Mutex::new(VecDeque::new()));
         let (ended, listen) = channel();
         let (lines, target) = (tail.clone(), name.to_owned());
+        let child = Some(Mutex::new(child));
+        let process = Self { child, tail, stderr: Mutex::new(Some(listen)) };
         spawn("dfp-remote-stderr", move || {
             forward(stderr, &target, &*host, &lines);
             // In this order: whoever hears of the end finds the host let go of.
             drop(host);
             drop(ended);
         })?;
-        let process = Self { child: Some(Mutex::new(child)), tail, stderr: Mutex::new(Some(listen)) };
         Ok((process, stdout, stdin))
     }
 
@@ -128,6 +129,13 @@ impl Process {
         let said =
             if words.is_empty() { String::new() } else { format!("; its last words: {}", words.join(" | ")) };
         Error::new(kind, format!("{how}{said}"))
+    }
+}
+
+impl Drop for Process {
+    /// No child outlives its handle, whatever went wrong on the way.
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 
