@@ -1,8 +1,8 @@
 //! The structs and numbers of the border, exactly as C sees them. `include/dfp/plugin.h` is generated from this file, its
 //! comments included; change them together (`DFP_BLESS=1 cargo test -p dfp-tests --test border_header`).
 #![allow(non_camel_case_types)]
-// The comments become those of the header, where backticks mean nothing.
-#![allow(clippy::doc_markdown)]
+// The comments become those of the header, where backticks mean nothing and `models[i]` is no link.
+#![allow(clippy::doc_markdown, rustdoc::broken_intra_doc_links)]
 
 use std::ffi::{c_char, c_void};
 
