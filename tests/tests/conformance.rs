@@ -46,7 +46,7 @@ fn good(options: &CheckOptions) -> Report {
     report
 }
 
-fn outcomes<'a>(report: &'a Report, outcome: Outcome) -> Vec<&'a str> {
+fn outcomes(report: &Report, outcome: Outcome) -> Vec<&str> {
     report.checks.iter().filter(|check| check.outcome == outcome).map(|check| check.name).collect()
 }
 

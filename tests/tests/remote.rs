@@ -25,12 +25,16 @@ fn beside(name: &str) -> PathBuf {
 
 /// The plugin that does what it must not.
 fn outlaw(dir: &TempDir) -> PathBuf {
+    compile_c(dir, "outlaw")
+}
+
+fn compile_c(dir: &TempDir, name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let library = dir.path().join("liboutlaw.so");
+    let library = dir.path().join(format!("lib{name}.so"));
     let output = Command::new("cc")
         .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-pthread", "-I"])
         .arg(root.join("../dfp-sdk/abi/include"))
-        .arg(root.join("fixtures/plugin-c/outlaw.c"))
+        .arg(root.join(format!("fixtures/plugin-c/{name}.c")))
         .arg("-o")
         .arg(&library)
         .output()
@@ -88,6 +92,27 @@ fn a_source_does_the_same_in_its_own_process() {
 }
 
 #[test]
+fn everything_is_released_and_destroyed_in_order_at_the_other_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let library = compile_c(&dir, "words");
+    let host = Arc::new(LocalHost::new());
+    let mut source = RemoteSource::create(&options(&library), "{}", host.clone()).unwrap();
+    assert_eq!(source.position(), Some(vec![7]));
+    let mut stream = source.open(None).unwrap();
+    let batch = stream.next().unwrap().unwrap();
+    assert_eq!(batch.num_rows(), 3);
+    assert_eq!(host.counter("batches_released"), 1, "the batch here is a copy");
+    assert!(stream.next().is_none());
+    // The stream keeps the process alive.
+    drop(source);
+    assert_eq!(host.counter("streams_released"), 0);
+    drop(stream);
+    assert_eq!((host.counter("streams_released"), host.counter("destroyed")), (1, 1));
+    assert_eq!(Arc::strong_count(&host), 1);
+    assert_eq!(batch.num_rows(), 3);
+}
+
+#[test]
 fn failures_are_those_of_the_same_plugin_in_process() {
     let library = beside("libdfp_azure_ad.so");
     for config in [r#"{"inputs":["/nonexistent/dfp"]}"#, r#"{"inputs":["/"]}"#, r#"{"unknown":1}"#] {
@@ -105,7 +130,7 @@ fn what_cannot_be_started_is_refused_by_name() {
     let library = outlaw(&dir);
     let host = Arc::new(LocalHost::new());
     let refused = |options: &RemoteOptions| {
-        let error = RemoteSource::create(options, "{}", host.clone()).map(drop).expect_err("refused");
+        let error = RemoteSource::create(options, "{}", host.clone()).expect_err("refused");
         (error.kind(), error.to_string())
     };
     let missing = options(&dir.path().join("missing.so"));
