@@ -8,7 +8,7 @@ use std::ptr::{null, null_mut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use dfp_abi::{ArrowArray, FFI_ArrowArray, import_batch};
+use dfp_abi::{FFI_ArrowArray, import_batch};
 use dfp_plugin::arrow_schema::{DataType, Field, Schema};
 use libfuzzer_sys::fuzz_target;
 
@@ -20,6 +20,21 @@ const BUFFER: usize = 16 * (2 * ROWS as usize + 1);
 const REACH: u8 = 127;
 
 static RELEASED: AtomicUsize = AtomicUsize::new(0);
+
+/// Arrow's struct, as C sees it.
+#[repr(C)]
+struct ArrowArray {
+    length: i64,
+    null_count: i64,
+    offset: i64,
+    n_buffers: i64,
+    n_children: i64,
+    buffers: *mut *const c_void,
+    children: *mut *mut ArrowArray,
+    dictionary: *mut ArrowArray,
+    release: Option<unsafe extern "C" fn(array: *mut ArrowArray)>,
+    private_data: *mut c_void,
+}
 
 /// What an array of ours owns.
 struct Owned {
