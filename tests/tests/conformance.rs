@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
@@ -11,6 +12,12 @@ use dfp_host::Kind;
 use dfp_host::check::{CheckOptions, Outcome, Report, check};
 use dfp_host::remote::RemoteOptions;
 use tempfile::TempDir;
+
+/// The kit watches the memory of the whole process: one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A library that cargo built beside this test.
 fn beside(name: &str) -> PathBuf {
@@ -65,6 +72,7 @@ fn lines(dir: &TempDir) -> String {
 
 #[test]
 fn good_plugins_of_every_kind_keep_every_rule() {
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let at =
         |kind, id: &str, config: &str| CheckOptions::new(test_plugin()).component(kind, id).config(config);
@@ -90,6 +98,7 @@ fn good_plugins_of_every_kind_keep_every_rule() {
 
 #[test]
 fn the_same_rules_hold_in_a_process_of_its_own() {
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let out = serde_json::json!({ "path": dir.path().join("out.txt") }).to_string();
     for (kind, id, config, sandbox) in [
@@ -115,6 +124,7 @@ fn the_same_rules_hold_in_a_process_of_its_own() {
 
 #[test]
 fn our_own_source_keeps_every_rule() {
+    let _alone = alone();
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/azure_ad");
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(sample).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -125,6 +135,7 @@ fn our_own_source_keeps_every_rule() {
 
 #[test]
 fn a_c_plugin_that_reads_any_configuration_is_found_out() {
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let report = check(&CheckOptions::new(compile_c(&dir, "words.c", "GOOD"))).unwrap();
     // It looks at nothing but the length.
@@ -142,6 +153,7 @@ fn a_c_plugin_that_reads_any_configuration_is_found_out() {
 
 #[test]
 fn a_leak_and_an_accepted_nonsense_are_found_out() {
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let config = r#"{"deed":"some"}"#;
     let report = check(&CheckOptions::new(compile_c(&dir, "outlaw.c", "LEAKS")).config(config)).unwrap();
@@ -157,6 +169,7 @@ fn a_leak_and_an_accepted_nonsense_are_found_out() {
 
 #[test]
 fn what_waits_for_ever_is_found_out_and_what_hears_a_cancel_is_not() {
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let at_once =
         |options: CheckOptions| CheckOptions { limit: Duration::from_secs(4), cycles: 10, ..options };
@@ -178,6 +191,7 @@ fn what_waits_for_ever_is_found_out_and_what_hears_a_cancel_is_not() {
 
 #[test]
 fn misdeeds_are_found_out() {
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let told = |kind, id: &str, config: serde_json::Value| {
         let options = CheckOptions::new(test_plugin()).component(kind, id).config(config.to_string());
@@ -199,6 +213,7 @@ fn misdeeds_are_found_out() {
 
 #[test]
 fn gaps_are_declared_in_the_manifest_and_choices_are_asked_for() {
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let library = compile_c(&dir, "words.c", "GOOD");
     let manifest = dir.path().join("words.dfp-plugin.toml");
@@ -229,6 +244,7 @@ title = "Three words"
 
 #[test]
 fn the_command_prints_a_table_or_json_and_fails_with_the_plugin() {
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("config.json");
     std::fs::write(&config, lines(&dir)).unwrap();
