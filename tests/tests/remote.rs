@@ -226,6 +226,15 @@ fn a_cancel_ends_what_hears_it_and_what_does_not() {
 }
 
 #[test]
+fn the_childs_own_policy_holds() {
+    let host = Arc::new(LocalHost::new());
+    let arguments = ["plugin-host", "--plugin-policy", "hash"].map(Into::into).to_vec();
+    let strict = RemoteOptions { arguments, ..options(&beside("libdfp_test_plugin.so")) };
+    let error = RemoteSource::create(&strict, "{}", host).map(drop).expect_err("it has no manifest");
+    assert!(error.to_string().contains("manifest"), "{error}");
+}
+
+#[test]
 fn memory_has_a_limit() {
     let dir = tempfile::tempdir().unwrap();
     let library = outlaw(&dir);

@@ -40,7 +40,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Read(args) => commands::read::run(cli, args),
         Command::Plugin(command) => commands::plugin::run(cli, command),
         Command::Models(command) => commands::models::run(cli, command),
-        Command::PluginHost => commands::plugin_host::run(),
+        Command::PluginHost => commands::plugin_host::run(cli),
     }
 }
 

@@ -3,9 +3,13 @@
 use std::process::ExitCode;
 
 use dfp_sdk::core::Result;
-use dfp_sdk::host::{Plugins, remote};
+use dfp_sdk::host::remote;
 
-pub(crate) fn run() -> Result<ExitCode> {
-    remote::serve(&Plugins::new())?;
+use super::plugins;
+use crate::args::Cli;
+
+/// Under the policy that its own command line states.
+pub(crate) fn run(cli: &Cli) -> Result<ExitCode> {
+    remote::serve(&plugins(cli)?)?;
     Ok(ExitCode::SUCCESS)
 }
