@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::{Array, RecordBatch, StringArray};
 use dfp_core::{CancelToken, ErrorKind, Level, RECORDS_READ, Reject, Result, Source};
-use dfp_host::{Kind, LocalHost, Plugin, Plugins};
+use dfp_host::{Kind, LocalHost, Plugin, Plugins, Secrets};
 use dfp_test_plugin::Lines;
 use flate2::write::GzEncoder;
 use tempfile::TempDir;
@@ -209,6 +209,25 @@ fn wrong_configurations_never_reach_the_source() {
             let error = plugins.source(&name, config, Arc::new(LocalHost::new())).err().expect(config);
             assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{config}: {error}");
         }
+    }
+}
+
+#[test]
+fn secrets_are_fetched_by_name_and_errors_do_not_tell_them() {
+    let config = r#"{"token": {"$secret": "door"}}"#;
+    for (plugins, name) in both_ways() {
+        let create = |host: LocalHost| plugins.source(&name, config, Arc::new(host));
+        let secrets = |value: &[u8]| LocalHost::new().secrets(Secrets::of([("door", value)]));
+        create(secrets(b"open\0sesame")).unwrap();
+        let refused = |host| create(host).err().unwrap();
+        let wrong = refused(secrets(b"hunter2"));
+        assert_eq!(wrong.kind(), ErrorKind::Permission);
+        assert!(!format!("{wrong:?}").contains("hunter2"));
+        assert_eq!(
+            refused(LocalHost::new().secrets(Secrets::of([("gate", "x")]))).kind(),
+            ErrorKind::NotFound
+        );
+        assert_eq!(refused(LocalHost::new()).kind(), ErrorKind::NotFound);
     }
 }
 
