@@ -243,6 +243,31 @@ title = "Three words"
 }
 
 #[test]
+fn a_sealed_plugin_is_found_by_its_manifests_name_and_checked_against_its_hash() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let library = compile_c(&dir, "words.c", "GOOD");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dfp-under-test"));
+        let output =
+            command.arg("--plugin-dir").arg(dir.path()).arg("plugin").args(arguments).output().unwrap();
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+    };
+    let path = library.to_str().unwrap();
+    run(&["seal", path, "--name", "three-words"]);
+    assert!(run(&["list"]).contains("three-words 1.0 (source"), "{}", run(&["list"]));
+    let report = run(&["check", path]);
+    assert!(report.contains("load/manifest           passed"), "{report}");
+    let bytes = std::fs::read(&library).unwrap();
+    std::fs::write(&library, [&bytes[..], b"more"].concat()).unwrap();
+    let report = run(&["check", path]);
+    assert!(
+        report.contains("load/manifest           FAILED") && report.contains("its sha256 is"),
+        "{report}"
+    );
+}
+
+#[test]
 fn the_command_prints_a_table_or_json_and_fails_with_the_plugin() {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();

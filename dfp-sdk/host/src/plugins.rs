@@ -142,11 +142,15 @@ impl Plugins {
     /// # Errors
     /// Every place that was looked at, if none has it; or why what was found cannot be used.
     pub fn find(&self, kind: Kind, name_or_path: &str) -> Result<Found> {
-        if name_or_path.contains('/') {
-            return self.find_path(kind, name_or_path);
+        let (name, id) = match name_or_path.rsplit_once('#') {
+            Some((name, id)) => (name, Some(id)),
+            None => (name_or_path, None),
+        };
+        if name.contains('/') {
+            return choose(self.load(Path::new(name))?, kind, id);
         }
         let named = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if name_or_path.is_empty() || !name_or_path.chars().all(named) {
+        if name.is_empty() || !name.chars().all(named) {
             return Err(Error::BadName { name: name_or_path.to_owned() });
         }
         let mut linked = self.linked.iter();
@@ -155,11 +159,11 @@ impl Plugins {
         }
         let mut trace = Trace::default();
         for directory in &self.directories {
-            for candidate in candidates(directory, name_or_path) {
+            for candidate in candidates(directory, name) {
                 match std::fs::symlink_metadata(&candidate) {
                     Ok(_) => {
                         let found = self.load(&candidate);
-                        let found = found.and_then(|plugin| choose(plugin, kind, Some(name_or_path)));
+                        let found = found.and_then(|plugin| choose_named(plugin, kind, name, id));
                         return found.map_err(|error| error.after(trace));
                     }
                     Err(error) => trace.0.push((candidate, error.to_string())),
@@ -169,16 +173,8 @@ impl Plugins {
         Err(Error::NotFound { name: name_or_path.to_owned(), trace })
     }
 
-    fn find_path(&self, kind: Kind, text: &str) -> Result<Found> {
-        let (path, id) = match text.rsplit_once('#') {
-            Some((path, id)) => (path, Some(id)),
-            None => (text, None),
-        };
-        choose(self.load(Path::new(path))?, kind, id)
-    }
-
     /// Loads a library, named itself or by its manifest, and tells whoever wants to know.
-    fn load(&self, path: &Path) -> Result<&'static Plugin> {
+    pub(crate) fn load(&self, path: &Path) -> Result<&'static Plugin> {
         let mut known = Audit {
             path: path.to_owned(),
             digest: None,
@@ -340,6 +336,11 @@ fn candidates(directory: &Path, name: &str) -> [PathBuf; 3] {
     ]
 }
 
+/// The component of that kind and id; without an id, the one that is called like its plugin, or the only one.
+fn choose_named(plugin: &'static Plugin, kind: Kind, name: &str, id: Option<&str>) -> Result<Found> {
+    choose(plugin, kind, id.or_else(|| plugin.component(kind, name).map(|_| name)))
+}
+
 /// The component of that kind and id, or the only one of that kind.
 fn choose(plugin: &'static Plugin, kind: Kind, id: Option<&str>) -> Result<Found> {
     let mut of_kind = plugin.components().iter().filter(|component| component.kind == kind);
@@ -408,9 +409,19 @@ fn list_manifest(path: &Path) -> Vec<Listed> {
     let library = manifest.library();
     let manifest = manifest.manifest;
     let problem = (!library.is_file()).then(|| "the library is missing".to_owned());
+    let stem = path.file_name().unwrap_or_default().to_string_lossy();
+    let stem = stem.trim_end_matches(SUFFIX);
+    let alone = |kind: &String| manifest.components.iter().filter(|other| other.kind == *kind).count() == 1;
+    let name = |component: &crate::manifest::Component| {
+        if component.id == stem || alone(&component.kind) {
+            stem.to_owned()
+        } else {
+            format!("{stem}#{}", component.id)
+        }
+    };
     let listed = |component: &crate::manifest::Component| Listed {
         kind: Some(component.kind.clone()),
-        name: component.id.clone(),
+        name: name(component),
         title: component.title.clone(),
         version: Some(manifest.version.clone()),
         library: Some(library.clone()),

@@ -64,32 +64,40 @@ pub(super) fn gaps(library: &Path) -> Vec<Gap> {
     manifest.map(|declared| declared.gaps).unwrap_or_default()
 }
 
-/// Loads the library, also where its manifest is wrong: that is a check of its own.
-pub(super) fn load(path: &Path) -> Result<&'static Plugin, String> {
+/// A loaded library.
+pub(super) struct Opened {
+    pub(super) plugin: &'static Plugin,
+    /// Its manifest, if it has one, and why it does not load through that.
+    manifest: Option<(PathBuf, Option<String>)>,
+}
+
+/// Loads the library as a host does, through its manifest if it has one; where that is wrong, without it, since that is a
+/// check of its own.
+pub(super) fn load(path: &Path) -> Result<Opened, String> {
+    let mut manifest = None;
+    if let Some(beside) = manifest_of(path) {
+        match Plugins::new().load(&beside) {
+            Ok(plugin) => return Ok(Opened { plugin, manifest: Some((beside, None)) }),
+            Err(error) => manifest = Some((beside, Some(error.to_string()))),
+        }
+    }
     let library = match declared(path).filter(|_| is_manifest(path)) {
         Some(declared) => path.with_file_name(declared.file),
         None => path.to_owned(),
     };
-    Plugin::load(&library).map_err(|error| error.to_string())
+    let plugin = Plugin::load(&library).map_err(|error| error.to_string())?;
+    Ok(Opened { plugin, manifest })
 }
 
-pub(super) fn checks(
-    book: &mut Book,
-    plugin: &'static Plugin,
-    component: &'static LoadedComponent,
-    library: &Path,
-) {
+pub(super) fn checks(book: &mut Book, opened: Opened, component: &'static LoadedComponent) {
+    let Opened { plugin, manifest } = opened;
     book.check("load/symbols", move || symbols(&plugin.path));
     book.check("load/texts", move || texts(plugin));
     book.check("load/schema", move || schema(component));
-    let manifest = manifest_of(library);
     book.check("load/manifest", move || match manifest {
         None => silent("it has no manifest"),
-        Some(path) => {
-            let name = format!("{}#{}", path.display(), component.id);
-            Plugins::new().find(component.kind, &name).map_err(|error| error.to_string())?;
-            kept(path.display().to_string())
-        }
+        Some((path, None)) => kept(path.display().to_string()),
+        Some((_, Some(why))) => Err(why),
     });
 }
 

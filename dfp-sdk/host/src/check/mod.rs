@@ -283,7 +283,8 @@ pub fn check(options: &CheckOptions) -> Result<Report> {
     let library = options.library.clone();
     let loaded = within(options.limit, move || load::load(&library));
     match loaded.unwrap_or_else(|| Err("loading it does not end".to_owned())) {
-        Ok(plugin) => {
+        Ok(opened) => {
+            let plugin = opened.plugin;
             report.plugin = format!("{} {}", plugin.id, plugin.version);
             let component = choose(plugin, options)?;
             kind_and_id(&mut report, component.kind, &component.id);
@@ -291,7 +292,7 @@ pub fn check(options: &CheckOptions) -> Result<Report> {
                 "load/library",
                 kept(format!("made by {}, with dfp {}", plugin.vendor, plugin.sdk_version)),
             );
-            load::checks(&mut book, plugin, component, &options.library);
+            load::checks(&mut book, opened, component);
             let subject = Subject::new(component, options);
             lifecycle::checks(&mut book, component, &subject, options);
             usage::checks(&mut book, component, &subject, options);
