@@ -271,7 +271,11 @@ fn a_slot_is_seen_where_the_table_reaches_and_only_there() {
 
 /// Functions of the tables, by the name of the table.
 fn functions() -> Vec<(&'static str, &'static str)> {
-    let is_function = |field: &&str| HEADER.contains(&format!("(*{field})("));
+    let shared = ["create", "destroy", "request_cancel", "introspect"];
+    let is_function = |field: &&str| {
+        HEADER.contains(&format!("(*{field})("))
+            || shared.contains(field) && HEADER.contains(&format!("  dfp_{field} {field};"))
+    };
     let tables = c::LAYOUT.iter().filter(|(name, ..)| *name == "dfp_host" || name.ends_with("_ops"));
     tables
         .flat_map(|(name, _, fields)| fields.iter().map(|(field, _)| (*name, *field)))

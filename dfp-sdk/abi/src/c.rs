@@ -263,6 +263,29 @@ pub struct dfp_component {
     pub ops: *const c_void,
 }
 
+/// Makes an instance. config is a JSON object of config_len bytes, borrowed for the call. On failure *out is NULL and
+/// nothing has to be freed.
+pub type dfp_create = Option<
+    unsafe extern "C" fn(
+        host: *const dfp_host,
+        ctx: *mut c_void,
+        config: *const c_char,
+        config_len: usize,
+        out: *mut *mut c_void,
+        error: *mut dfp_error,
+    ) -> i32,
+>;
+
+/// Frees an instance; NULL is fine. It joins the instance's own threads.
+pub type dfp_destroy = Option<unsafe extern "C" fn(instance: *mut c_void)>;
+
+/// Asks whatever call is blocking to return DFP_CANCELLED. Any thread, any time before destroy.
+pub type dfp_request_cancel = Option<unsafe extern "C" fn(instance: *mut c_void)>;
+
+/// Says what the instance is doing, as a JSON object for people.
+pub type dfp_introspect =
+    Option<unsafe extern "C" fn(instance: *mut c_void, out: *mut dfp_buf, error: *mut dfp_error) -> i32>;
+
 /// How the table of every kind begins. Functions return a code and take the place for an error last; it may be NULL. An
 /// instance is called by one thread at a time, not always the same one, unless the component has DFP_CONCURRENT. After a
 /// failure other than DFP_INVALID_ARGUMENT, DFP_INVALID_STATE and DFP_CANCELLED only destroy is legal. Whoever passes an
@@ -275,26 +298,14 @@ pub struct dfp_instance_ops {
     pub struct_size: u32,
     /// 0.
     pub reserved: u32,
-    /// Makes an instance. config is a JSON object of config_len bytes, borrowed for the call. On failure *out is NULL and
-    /// nothing has to be freed.
-    pub create: Option<
-        unsafe extern "C" fn(
-            host: *const dfp_host,
-            ctx: *mut c_void,
-            config: *const c_char,
-            config_len: usize,
-            out: *mut *mut c_void,
-            error: *mut dfp_error,
-        ) -> i32,
-    >,
-    /// Frees an instance; NULL is fine. It joins the instance's own threads.
-    pub destroy: Option<unsafe extern "C" fn(instance: *mut c_void)>,
-    /// Asks whatever call is blocking to return DFP_CANCELLED. Any thread, any time before destroy. Optional: whoever asks
-    /// is_cancelled at least once a second needs none.
-    pub request_cancel: Option<unsafe extern "C" fn(instance: *mut c_void)>,
-    /// What the instance is doing, as a JSON object for people. Optional.
-    pub introspect:
-        Option<unsafe extern "C" fn(instance: *mut c_void, out: *mut dfp_buf, error: *mut dfp_error) -> i32>,
+    /// Required.
+    pub create: dfp_create,
+    /// Required.
+    pub destroy: dfp_destroy,
+    /// Optional: whoever asks is_cancelled at least once a second needs none.
+    pub request_cancel: dfp_request_cancel,
+    /// Optional.
+    pub introspect: dfp_introspect,
 }
 
 /// What a source does. A stream it opened counts as an object of its own and may be pulled while the instance is called on
@@ -306,23 +317,13 @@ pub struct dfp_source_ops {
     /// 0.
     pub reserved: u32,
     /// As in dfp_instance_ops.
-    pub create: Option<
-        unsafe extern "C" fn(
-            host: *const dfp_host,
-            ctx: *mut c_void,
-            config: *const c_char,
-            config_len: usize,
-            out: *mut *mut c_void,
-            error: *mut dfp_error,
-        ) -> i32,
-    >,
+    pub create: dfp_create,
     /// As in dfp_instance_ops.
-    pub destroy: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    pub destroy: dfp_destroy,
     /// As in dfp_instance_ops.
-    pub request_cancel: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    pub request_cancel: dfp_request_cancel,
     /// As in dfp_instance_ops.
-    pub introspect:
-        Option<unsafe extern "C" fn(instance: *mut c_void, out: *mut dfp_buf, error: *mut dfp_error) -> i32>,
+    pub introspect: dfp_introspect,
     /// The schema of every batch: known before anything is opened, never changing. The caller receives a new struct.
     pub schema: Option<
         unsafe extern "C" fn(instance: *mut c_void, out: *mut ArrowSchema, error: *mut dfp_error) -> i32,
@@ -354,23 +355,13 @@ pub struct dfp_stage_ops {
     /// 0.
     pub reserved: u32,
     /// As in dfp_instance_ops.
-    pub create: Option<
-        unsafe extern "C" fn(
-            host: *const dfp_host,
-            ctx: *mut c_void,
-            config: *const c_char,
-            config_len: usize,
-            out: *mut *mut c_void,
-            error: *mut dfp_error,
-        ) -> i32,
-    >,
+    pub create: dfp_create,
     /// As in dfp_instance_ops.
-    pub destroy: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    pub destroy: dfp_destroy,
     /// As in dfp_instance_ops.
-    pub request_cancel: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    pub request_cancel: dfp_request_cancel,
     /// As in dfp_instance_ops.
-    pub introspect:
-        Option<unsafe extern "C" fn(instance: *mut c_void, out: *mut dfp_buf, error: *mut dfp_error) -> i32>,
+    pub introspect: dfp_introspect,
     /// Learns the schema of what will be pushed, which it copies if it keeps it, and gives that of what will be pulled.
     pub bind: Option<
         unsafe extern "C" fn(
@@ -400,23 +391,13 @@ pub struct dfp_sink_ops {
     /// 0.
     pub reserved: u32,
     /// As in dfp_instance_ops.
-    pub create: Option<
-        unsafe extern "C" fn(
-            host: *const dfp_host,
-            ctx: *mut c_void,
-            config: *const c_char,
-            config_len: usize,
-            out: *mut *mut c_void,
-            error: *mut dfp_error,
-        ) -> i32,
-    >,
+    pub create: dfp_create,
     /// As in dfp_instance_ops.
-    pub destroy: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    pub destroy: dfp_destroy,
     /// As in dfp_instance_ops.
-    pub request_cancel: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    pub request_cancel: dfp_request_cancel,
     /// As in dfp_instance_ops.
-    pub introspect:
-        Option<unsafe extern "C" fn(instance: *mut c_void, out: *mut dfp_buf, error: *mut dfp_error) -> i32>,
+    pub introspect: dfp_introspect,
     /// Learns the schema of what will be written, which it copies if it keeps it.
     pub bind: Option<
         unsafe extern "C" fn(instance: *mut c_void, input: *const ArrowSchema, error: *mut dfp_error) -> i32,
@@ -454,23 +435,13 @@ pub struct dfp_model_ops {
     /// 0.
     pub reserved: u32,
     /// As in dfp_instance_ops.
-    pub create: Option<
-        unsafe extern "C" fn(
-            host: *const dfp_host,
-            ctx: *mut c_void,
-            config: *const c_char,
-            config_len: usize,
-            out: *mut *mut c_void,
-            error: *mut dfp_error,
-        ) -> i32,
-    >,
+    pub create: dfp_create,
     /// As in dfp_instance_ops.
-    pub destroy: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    pub destroy: dfp_destroy,
     /// As in dfp_instance_ops.
-    pub request_cancel: Option<unsafe extern "C" fn(instance: *mut c_void)>,
+    pub request_cancel: dfp_request_cancel,
     /// As in dfp_instance_ops.
-    pub introspect:
-        Option<unsafe extern "C" fn(instance: *mut c_void, out: *mut dfp_buf, error: *mut dfp_error) -> i32>,
+    pub introspect: dfp_introspect,
     /// Learns from rows of one entity (or of all, for a population model), oldest first. On failure *out is NULL.
     pub fit: Option<
         unsafe extern "C" fn(

@@ -26,7 +26,7 @@
 #endif
 
 /* Which header this is. Until the border is frozen, host and plugin must agree on it. */
-#define DFP_ABI_FINGERPRINT UINT64_C(0x2b0293616aeedccf)
+#define DFP_ABI_FINGERPRINT UINT64_C(0x5ad5d0eedda8aa39)
 
 #define DFP_VERSION "0.1.0"
 
@@ -281,6 +281,24 @@ typedef struct dfp_plugin {
   uint64_t component_count;
 } dfp_plugin;
 
+// Makes an instance. config is a JSON object of config_len bytes, borrowed for the call. On failure *out is NULL and
+// nothing has to be freed.
+typedef int32_t (*dfp_create)(const struct dfp_host *host,
+                              void *ctx,
+                              const char *config,
+                              size_t config_len,
+                              void **out,
+                              struct dfp_error *error);
+
+// Frees an instance; NULL is fine. It joins the instance's own threads.
+typedef void (*dfp_destroy)(void *instance);
+
+// Asks whatever call is blocking to return DFP_CANCELLED. Any thread, any time before destroy.
+typedef void (*dfp_request_cancel)(void *instance);
+
+// Says what the instance is doing, as a JSON object for people.
+typedef int32_t (*dfp_introspect)(void *instance, struct dfp_buf *out, struct dfp_error *error);
+
 // How the table of every kind begins. Functions return a code and take the place for an error last; it may be NULL. An
 // instance is called by one thread at a time, not always the same one, unless the component has DFP_CONCURRENT. After a
 // failure other than DFP_INVALID_ARGUMENT, DFP_INVALID_STATE and DFP_CANCELLED only destroy is legal. Whoever passes an
@@ -292,21 +310,14 @@ typedef struct dfp_instance_ops {
   uint32_t struct_size;
   // 0.
   uint32_t reserved;
-  // Makes an instance. config is a JSON object of config_len bytes, borrowed for the call. On failure *out is NULL and
-  // nothing has to be freed.
-  int32_t (*create)(const struct dfp_host *host,
-                    void *ctx,
-                    const char *config,
-                    size_t config_len,
-                    void **out,
-                    struct dfp_error *error);
-  // Frees an instance; NULL is fine. It joins the instance's own threads.
-  void (*destroy)(void *instance);
-  // Asks whatever call is blocking to return DFP_CANCELLED. Any thread, any time before destroy. Optional: whoever asks
-  // is_cancelled at least once a second needs none.
-  void (*request_cancel)(void *instance);
-  // What the instance is doing, as a JSON object for people. Optional.
-  int32_t (*introspect)(void *instance, struct dfp_buf *out, struct dfp_error *error);
+  // Required.
+  dfp_create create;
+  // Required.
+  dfp_destroy destroy;
+  // Optional: whoever asks is_cancelled at least once a second needs none.
+  dfp_request_cancel request_cancel;
+  // Optional.
+  dfp_introspect introspect;
 } dfp_instance_ops;
 
 // What a source does. A stream it opened counts as an object of its own and may be pulled while the instance is called on
@@ -317,18 +328,13 @@ typedef struct dfp_source_ops {
   // 0.
   uint32_t reserved;
   // As in dfp_instance_ops.
-  int32_t (*create)(const struct dfp_host *host,
-                    void *ctx,
-                    const char *config,
-                    size_t config_len,
-                    void **out,
-                    struct dfp_error *error);
+  dfp_create create;
   // As in dfp_instance_ops.
-  void (*destroy)(void *instance);
+  dfp_destroy destroy;
   // As in dfp_instance_ops.
-  void (*request_cancel)(void *instance);
+  dfp_request_cancel request_cancel;
   // As in dfp_instance_ops.
-  int32_t (*introspect)(void *instance, struct dfp_buf *out, struct dfp_error *error);
+  dfp_introspect introspect;
   // The schema of every batch: known before anything is opened, never changing. The caller receives a new struct.
   int32_t (*schema)(void *instance, struct ArrowSchema *out, struct dfp_error *error);
   // Starts reading, from the beginning if resume is NULL, else from a position. The caller receives a new stream. Its
@@ -352,18 +358,13 @@ typedef struct dfp_stage_ops {
   // 0.
   uint32_t reserved;
   // As in dfp_instance_ops.
-  int32_t (*create)(const struct dfp_host *host,
-                    void *ctx,
-                    const char *config,
-                    size_t config_len,
-                    void **out,
-                    struct dfp_error *error);
+  dfp_create create;
   // As in dfp_instance_ops.
-  void (*destroy)(void *instance);
+  dfp_destroy destroy;
   // As in dfp_instance_ops.
-  void (*request_cancel)(void *instance);
+  dfp_request_cancel request_cancel;
   // As in dfp_instance_ops.
-  int32_t (*introspect)(void *instance, struct dfp_buf *out, struct dfp_error *error);
+  dfp_introspect introspect;
   // Learns the schema of what will be pushed, which it copies if it keeps it, and gives that of what will be pulled.
   int32_t (*bind)(void *instance,
                   const struct ArrowSchema *input,
@@ -384,18 +385,13 @@ typedef struct dfp_sink_ops {
   // 0.
   uint32_t reserved;
   // As in dfp_instance_ops.
-  int32_t (*create)(const struct dfp_host *host,
-                    void *ctx,
-                    const char *config,
-                    size_t config_len,
-                    void **out,
-                    struct dfp_error *error);
+  dfp_create create;
   // As in dfp_instance_ops.
-  void (*destroy)(void *instance);
+  dfp_destroy destroy;
   // As in dfp_instance_ops.
-  void (*request_cancel)(void *instance);
+  dfp_request_cancel request_cancel;
   // As in dfp_instance_ops.
-  int32_t (*introspect)(void *instance, struct dfp_buf *out, struct dfp_error *error);
+  dfp_introspect introspect;
   // Learns the schema of what will be written, which it copies if it keeps it.
   int32_t (*bind)(void *instance, const struct ArrowSchema *input, struct dfp_error *error);
   // Accepts a batch; it need not be durable yet.
@@ -427,18 +423,13 @@ typedef struct dfp_model_ops {
   // 0.
   uint32_t reserved;
   // As in dfp_instance_ops.
-  int32_t (*create)(const struct dfp_host *host,
-                    void *ctx,
-                    const char *config,
-                    size_t config_len,
-                    void **out,
-                    struct dfp_error *error);
+  dfp_create create;
   // As in dfp_instance_ops.
-  void (*destroy)(void *instance);
+  dfp_destroy destroy;
   // As in dfp_instance_ops.
-  void (*request_cancel)(void *instance);
+  dfp_request_cancel request_cancel;
   // As in dfp_instance_ops.
-  int32_t (*introspect)(void *instance, struct dfp_buf *out, struct dfp_error *error);
+  dfp_introspect introspect;
   // Learns from rows of one entity (or of all, for a population model), oldest first. On failure *out is NULL.
   int32_t (*fit)(void *instance,
                  const struct dfp_fit_context *context,
