@@ -4,8 +4,18 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use crate::common::{Run, Steps, config, decode, host, run};
+use dfp_azure_ad::SignIns;
 use dfp_plugin::{ErrorKind, Result, reason};
+use dfp_records::Config;
+use dfp_records_testing::{MemoryHost, Run, Steps, config, host};
+
+fn run(host: MemoryHost, config: Config) -> Run {
+    dfp_records_testing::run::<SignIns>(host, config)
+}
+
+fn decode(bytes: &[u8]) -> Run {
+    dfp_records_testing::decode::<SignIns>(bytes)
+}
 
 /// A small good record.
 fn good(id: &str) -> String {

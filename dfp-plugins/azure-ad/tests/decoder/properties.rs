@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::common::{config, host, run};
+use dfp_azure_ad::SignIns;
+use dfp_records_testing::{config, host};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -79,14 +80,15 @@ fn wrap(records: &[Value], envelope: usize, crlf: bool) -> String {
 }
 
 const ENVELOPES: usize = 11;
-const COLUMNS: &str = r#","columns":["time","resultType","properties.id","properties.userPrincipalName",
+const COLUMNS: &str = r#","missing":[],"columns":["time","resultType","properties.id","properties.userPrincipalName",
     "properties.deviceDetail.browser","properties.deviceDetail.isManaged","properties.deviceDetail",
     "properties.location.city","properties.location.geoCoordinates.latitude","properties.status.errorCode",
     "properties.riskEventTypes_v2","properties.unknown.deep"]"#;
 
 /// Rows without their origins, which differ by nature.
 fn rows(text: &str, step: usize, more: &str) -> Vec<BTreeMap<String, String>> {
-    let run = run(host(text.as_bytes(), step), config(&format!("{COLUMNS}{more}")));
+    let run =
+        dfp_records_testing::run::<SignIns>(host(text.as_bytes(), step), config(&format!("{COLUMNS}{more}")));
     assert_eq!(run.rejects, [], "{text}");
     run.rows
         .into_iter()
@@ -139,8 +141,8 @@ proptest! {
         }
         // `run` checks the balance; how the bytes come must not change what is found.
         let limits = ",\"max_record_bytes\":600,\"max_depth\":6";
-        let whole = run(host(&bytes, usize::MAX), config(limits));
-        let stepped = run(host(&bytes, step), config(limits));
+        let whole = dfp_records_testing::run::<SignIns>(host(&bytes, usize::MAX), config(limits));
+        let stepped = dfp_records_testing::run::<SignIns>(host(&bytes, step), config(limits));
         prop_assert_eq!(whole.rows, stepped.rows);
         prop_assert_eq!(whole.rejects, stepped.rejects);
     }
@@ -148,6 +150,6 @@ proptest! {
     #[test]
     fn any_bytes_at_all(bytes in prop::collection::vec(any::<u8>(), 0..400), csv in any::<bool>()) {
         let head = if csv { &b"Id,TimeGenerated,DeviceDetail\n"[..] } else { b"" };
-        run(host(&[head, &bytes].concat(), 16), config(",\"max_record_bytes\":100"));
+        dfp_records_testing::run::<SignIns>(host(&[head, &bytes].concat(), 16), config(",\"max_record_bytes\":100"));
     }
 }

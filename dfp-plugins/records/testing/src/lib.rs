@@ -1,10 +1,10 @@
-//! A host whose inputs are in memory, and a decoder run over them.
+//! Test support for the sources built on `dfp-records`: a host whose inputs are in memory, a source run over them.
+#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Arc, Mutex};
 
-use dfp_azure_ad::{AzureAd, Config};
 use dfp_plugin::arrow_array::cast::AsArray;
 use dfp_plugin::arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use dfp_plugin::arrow_array::{Array, RecordBatch};
@@ -12,17 +12,22 @@ use dfp_plugin::arrow_schema::DataType;
 use dfp_plugin::{
     Component, EVENT_TIME, Error, ErrorKind, Host, Level, ORIGIN, RECORDS_READ, Reject, Result, Source,
 };
+use dfp_records::{Config, Described, LogSource};
 
 /// How the bytes of an input come.
-pub(crate) type Opener = Box<dyn Fn() -> Result<Box<dyn Read + Send>> + Send + Sync>;
+pub type Opener = Box<dyn Fn() -> Result<Box<dyn Read + Send>> + Send + Sync>;
 
 /// Inputs by name; what the source reported.
 #[derive(Default)]
-pub(crate) struct MemoryHost {
-    pub(crate) inputs: BTreeMap<String, Opener>,
-    pub(crate) rejects: Mutex<Vec<Reject>>,
-    pub(crate) counters: Mutex<BTreeMap<String, u64>>,
-    pub(crate) cancelled: std::sync::atomic::AtomicBool,
+pub struct MemoryHost {
+    /// Opens each input, by its name.
+    pub inputs: BTreeMap<String, Opener>,
+    /// What was rejected.
+    pub rejects: Mutex<Vec<Reject>>,
+    /// What was counted.
+    pub counters: Mutex<BTreeMap<String, u64>>,
+    /// Whether the host wants to stop.
+    pub cancelled: std::sync::atomic::AtomicBool,
 }
 
 impl Host for MemoryHost {
@@ -46,11 +51,15 @@ impl Host for MemoryHost {
 }
 
 /// Gives at most `step` bytes a call, then ends or fails.
-pub(crate) struct Steps {
-    pub(crate) bytes: Arc<[u8]>,
-    pub(crate) at: usize,
-    pub(crate) step: usize,
-    pub(crate) end: Option<std::io::ErrorKind>,
+pub struct Steps {
+    /// What there is to read.
+    pub bytes: Arc<[u8]>,
+    /// How much of it was read.
+    pub at: usize,
+    /// Most bytes a call.
+    pub step: usize,
+    /// How reading fails at the end; `None` ends well.
+    pub end: Option<std::io::ErrorKind>,
 }
 
 impl Read for Steps {
@@ -66,7 +75,7 @@ impl Read for Steps {
 }
 
 /// A host with one input, `x`, that comes in steps of `step` bytes.
-pub(crate) fn host(bytes: &[u8], step: usize) -> MemoryHost {
+pub fn host(bytes: &[u8], step: usize) -> MemoryHost {
     let bytes: Arc<[u8]> = bytes.into();
     let mut host = MemoryHost::default();
     let open = move || -> Result<Box<dyn Read + Send>> {
@@ -77,35 +86,40 @@ pub(crate) fn host(bytes: &[u8], step: usize) -> MemoryHost {
 }
 
 /// What a run brought: rows as text, rejects, counters, the error that ended it.
-pub(crate) struct Run {
-    pub(crate) rows: Vec<BTreeMap<String, String>>,
-    pub(crate) rejects: Vec<Reject>,
-    pub(crate) read: u64,
-    pub(crate) counters: BTreeMap<String, u64>,
-    pub(crate) error: Option<Error>,
+pub struct Run {
+    /// Columns by name; nulls are left out.
+    pub rows: Vec<BTreeMap<String, String>>,
+    /// In order.
+    pub rejects: Vec<Reject>,
+    /// Records counted as read.
+    pub read: u64,
+    /// All counters.
+    pub counters: BTreeMap<String, u64>,
+    /// What ended the run early.
+    pub error: Option<Error>,
 }
 
 impl Run {
     /// Reasons of the rejects, in order.
-    pub(crate) fn reasons(&self) -> Vec<&str> {
+    pub fn reasons(&self) -> Vec<&str> {
         self.rejects.iter().map(|reject| &*reject.reason).collect()
     }
 
     /// One column, `-` where it is null.
-    pub(crate) fn column(&self, name: &str) -> Vec<&str> {
+    pub fn column(&self, name: &str) -> Vec<&str> {
         self.rows.iter().map(|row| row.get(name).map_or("-", String::as_str)).collect()
     }
 }
 
 /// A configuration that reads `x`.
-pub(crate) fn config(more: &str) -> Config {
+pub fn config(more: &str) -> Config {
     serde_json::from_str(&format!("{{\"inputs\":[\"x\"]{more}}}")).unwrap()
 }
 
 /// Decodes everything; checks that every record read is a row or a reject.
-pub(crate) fn run(host: MemoryHost, config: Config) -> Run {
+pub fn run<D: Described>(host: MemoryHost, config: Config) -> Run {
     let host = Arc::new(host);
-    let mut source = AzureAd::create(config, host.clone()).unwrap();
+    let mut source = LogSource::<D>::create(config, host.clone()).unwrap();
     let schema = source.schema();
     let mut rows = Vec::new();
     let mut error = None;
@@ -128,8 +142,8 @@ pub(crate) fn run(host: MemoryHost, config: Config) -> Run {
 }
 
 /// Decodes bytes with the default configuration.
-pub(crate) fn decode(bytes: &[u8]) -> Run {
-    run(host(bytes, usize::MAX), config(""))
+pub fn decode<D: Described>(bytes: &[u8]) -> Run {
+    run::<D>(host(bytes, usize::MAX), config(""))
 }
 
 /// The rows of a batch as texts; nulls are left out.
