@@ -53,9 +53,9 @@ impl Default for Config {
 impl Config {
     /// Refuses values that the reader of the log with this id cannot work with.
     pub(crate) fn check(&self, log: &str) -> Result<()> {
+        const MOST_COLUMNS: usize = 4096;
         let invalid =
             |what: &str| Error::new(ErrorKind::InvalidConfig, format!("configuring source {log}: {what}"));
-        const MOST_COLUMNS: usize = 4096;
         for (name, value, most) in [
             ("batch_rows", self.batch_rows, 1 << 20),
             ("max_record_bytes", self.max_record_bytes, 512 << 20),
