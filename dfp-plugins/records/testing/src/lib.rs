@@ -13,6 +13,9 @@ use dfp_plugin::{
     Component, EVENT_TIME, Error, ErrorKind, Host, Level, ORIGIN, RECORDS_READ, Reject, Result, Source,
 };
 use dfp_records::{Config, Described, LogSource};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::{Value, json};
 
 /// How the bytes of an input come.
 pub type Opener = Box<dyn Fn() -> Result<Box<dyn Read + Send>> + Send + Sync>;
@@ -165,4 +168,132 @@ fn texts(batch: &RecordBatch) -> Vec<BTreeMap<String, String>> {
         assert!(row.contains_key(EVENT_TIME) && row.contains_key(ORIGIN));
     }
     rows
+}
+
+/// One way in which the same records may reach a source.
+#[derive(Debug, Clone)]
+pub struct Way {
+    envelope: usize,
+    encoding: usize,
+    crlf: bool,
+    /// Bytes that come at once.
+    step: usize,
+    batch_rows: usize,
+}
+
+/// Any way: every envelope, encoding and line end, in steps and batches of any size.
+pub fn ways() -> impl Strategy<Value = Way> {
+    let step = prop_oneof![Just(1_usize), 2..64_usize, Just(4096)];
+    let batch = prop_oneof![Just(1_usize), 2..5_usize, Just(8192)];
+    (0..ENVELOPES, 0..ENCODINGS, any::<bool>(), step, batch).prop_map(
+        |(envelope, encoding, crlf, step, batch_rows)| Way { envelope, encoding, crlf, step, batch_rows },
+    )
+}
+
+impl Way {
+    /// The bytes in which the records come.
+    pub fn bytes(&self, records: &[Value]) -> Vec<u8> {
+        let text = wrap(records, self.envelope);
+        encode(&if self.crlf { text.replace('\n', "\r\n") } else { text }, self.encoding)
+    }
+
+    /// The rows of the records that come in this way. `more` is JSON members for the configuration, each after a comma.
+    pub fn rows<D: Described>(&self, records: &[Value], more: &str) -> Vec<BTreeMap<String, String>> {
+        let bytes = self.bytes(records);
+        rows::<D>(&bytes, self.step, &format!(",\"batch_rows\":{}{more}", self.batch_rows))
+    }
+}
+
+/// The rows of some bytes, none of which may be rejected, without their origins.
+pub fn rows<D: Described>(bytes: &[u8], step: usize, more: &str) -> Vec<BTreeMap<String, String>> {
+    let run = run::<D>(host(bytes, step), config(more));
+    assert_eq!(run.rejects, [], "{}", String::from_utf8_lossy(bytes));
+    let without_origin = |mut row: BTreeMap<String, String>| {
+        row.remove(ORIGIN);
+        row
+    };
+    run.rows.into_iter().map(without_origin).collect()
+}
+
+/// One record a line.
+pub fn lines(records: &[Value]) -> String {
+    records.iter().map(|record| format!("{record}\n")).collect()
+}
+
+const ENVELOPES: usize = 17;
+
+/// The records in one of the envelopes that any log may come in.
+fn wrap(records: &[Value], envelope: usize) -> String {
+    let pretty = |value: &Value| serde_json::to_string_pretty(value).unwrap();
+    let each = |wrap: &dyn Fn(&Value) -> Value| records.iter().map(wrap).collect::<Vec<Value>>();
+    let halves = || {
+        let (left, right) = records.split_at(records.len() / 2);
+        [json!({"records": left}), json!({"Records": right, "count": 2})]
+    };
+    let in_text = |record: &Value| json!({"id": "outer", "message": record.to_string(), "time": 5});
+    match envelope {
+        0 => lines(records).trim_end().to_owned(),
+        1 => json!(records).to_string(),
+        2 => pretty(&json!(records)),
+        3 => pretty(&json!({"@odata.context": "a[b", "value": records, "next": null})),
+        4 => json!({"records": records}).to_string(),
+        5 => lines(&halves()),
+        6 => pretty(&json!(halves())),
+        7 => records.iter().map(|record| pretty(record) + "\n").collect(),
+        8 => "\n\n".to_owned() + &lines(records).replace('\n', "\n\n"),
+        9 => json!({"stat": "OK", "response": {"metadata": {"next": [1]}, "authlogs": records, "x": {}}})
+            .to_string(),
+        10 => pretty(&json!({"response": records, "stat": "OK"})),
+        11 => json!({"messageType": "DATA_MESSAGE", "logEvents": each(&in_text), "owner": "1"}).to_string(),
+        12 => lines(&each(&in_text)),
+        13 => lines(&each(&|record| json!({"_raw": record.to_string(), "host": "a", "_time": "b"}))),
+        14 => pretty(
+            &json!({"hits": {"total": 3, "hits": each(&|record| json!({"_id": "a", "_source": record}))}}),
+        ),
+        15 => lines(&each(&|record| json!({"message": {"message": record.to_string()}, "eventtype": "x"}))),
+        _ => {
+            let cell = |record: &Value| format!("7,\"{}\",x\n", record.to_string().replace('"', "\"\""));
+            "id,message,host\n".to_owned() + &records.iter().map(cell).collect::<String>()
+        }
+    }
+}
+
+const ENCODINGS: usize = 6;
+
+fn encode(text: &str, encoding: usize) -> Vec<u8> {
+    let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect();
+    let marked = format!("\u{feff}{text}");
+    match encoding {
+        0 => text.into(),
+        1 => marked.into(),
+        2 => utf16(&marked, u16::to_le_bytes),
+        3 => utf16(&marked, u16::to_be_bytes),
+        4 => utf16(text, u16::to_le_bytes),
+        _ => utf16(text, u16::to_be_bytes),
+    }
+}
+
+/// What may happen to bytes.
+pub fn changes() -> impl Strategy<Value = Vec<(Index, u8, u8)>> {
+    prop::collection::vec((any::<Index>(), any::<u8>(), 0..4_u8), 1..8)
+}
+
+/// Changes some bytes, and checks that the source keeps its balance: every record read is a row or a reject, and how the
+/// bytes come changes nothing.
+pub fn mutate<D: Described>(mut bytes: Vec<u8>, changes: Vec<(Index, u8, u8)>, step: usize) {
+    for (index, byte, kind) in changes {
+        let at = index.index(bytes.len().max(1)).min(bytes.len().saturating_sub(1));
+        match kind {
+            _ if bytes.is_empty() => {}
+            0 => bytes[at] = byte,
+            1 => bytes.insert(at, b"{}[]\",:\n\\"[usize::from(byte) % 9]),
+            2 => _ = bytes.remove(at),
+            _ => bytes.truncate(at),
+        }
+    }
+    let limits = ",\"max_record_bytes\":600,\"max_depth\":6";
+    let whole = run::<D>(host(&bytes, usize::MAX), config(limits));
+    let stepped = run::<D>(host(&bytes, step), config(limits));
+    assert_eq!(whole.rows, stepped.rows);
+    assert_eq!(whole.rejects, stepped.rejects);
 }
