@@ -102,7 +102,13 @@ pub(crate) const SIGN_INS: &Log = &Log {
     times: &["properties.createdDateTime", "time"],
     record_id: "properties.id",
     flat: Some(Flat { prefix: "properties.", unless: &["properties", "time", "timeGenerated", "category"] }),
-    watched: &["category", "properties.status.errorCode", "resultType", "resultSignature"],
+    watched: &[
+        "category",
+        "properties.status.errorCode",
+        "resultType",
+        "resultSignature",
+        "properties.status",
+    ],
     belongs,
     other: "not a sign-in log",
     outcome,
@@ -113,6 +119,7 @@ const CATEGORY: usize = 0;
 const ERROR_CODE: usize = 1;
 const RESULT_TYPE: usize = 2;
 const RESULT_SIGNATURE: usize = 3;
+const STATUS: usize = 4;
 
 /// Whether the category is one of the sign-in logs, or there is none; `SignIn` is what older dumps have.
 fn belongs(seen: &Seen<'_>) -> bool {
@@ -122,20 +129,14 @@ fn belongs(seen: &Seen<'_>) -> bool {
     tail.eq_ignore_ascii_case(SUFFIX) || category.eq_ignore_ascii_case(b"SignIn")
 }
 
-/// The error code says it best; some exports only have the result, as a code or in words.
+/// The error code says it best; some exports only have the result, as a code or in words, or the status in words.
 fn outcome(seen: &Seen<'_>) -> Option<bool> {
     if let Some(code) = seen.get(ERROR_CODE) {
         return Some(code.trim_ascii() == b"0");
     }
-    for result in [RESULT_TYPE, RESULT_SIGNATURE] {
-        if seen.is(result, &["0", "Success"]) {
-            return Some(true);
-        }
-        if seen.get(result).is_some() {
-            return Some(false);
-        }
-    }
-    None
+    let mut results = [RESULT_TYPE, RESULT_SIGNATURE, STATUS].into_iter();
+    let result = results.find(|&result| seen.get(result).is_some_and(|value| !value.starts_with(b"{")))?;
+    Some(seen.is(result, &["0", "Success"]))
 }
 
 #[cfg(test)]
@@ -149,7 +150,7 @@ mod tests {
         }
         let special = SIGN_INS.times.iter().chain(SIGN_INS.watched).chain([&SIGN_INS.record_id]);
         for path in special {
-            assert!(FIELDS.iter().any(|field| field.path == *path), "{path}");
+            assert!(FIELDS.iter().any(|field| field.path.starts_with(path)), "{path}");
         }
     }
 }

@@ -133,6 +133,14 @@ impl Log {
         self.fields.iter().filter(|field| field.default).map(|field| field.path.to_owned()).collect()
     }
 
+    /// Whether a path is, or leads to, a known field.
+    pub(crate) fn leads_on(&self, path: &str) -> bool {
+        let leads = |field: &Field| {
+            field.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.fields.iter().any(leads)
+    }
+
     /// Whether the keys of a path are accepted as written only.
     pub(crate) fn is_exact(&self, path: &str) -> bool {
         let under = |exact: &&str| path.strip_prefix(*exact).is_some_and(|rest| rest.starts_with('.'));

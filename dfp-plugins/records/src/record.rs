@@ -248,19 +248,25 @@ impl Plan {
         slot
     }
 
-    /// The node of a path, made if need be; `any_spelling` also accepts each key in its other spellings.
+    /// The node of a path, made if need be; `any_spelling` also accepts each key in its other spellings, as always the
+    /// keys that lead to known fields.
     fn node(&mut self, path: &str, any_spelling: bool) -> NodeId {
-        let any_spelling = any_spelling && !self.log.is_exact(path);
+        let mut end = 0;
         path.split('.').fold(ROOT, |parent, key| {
+            end += key.len();
+            let here = &path[..end];
+            end += 1;
             let node = self.nodes[parent].keys.find(key.as_bytes()).unwrap_or_else(|| {
                 self.nodes.push(Node { slot: None, mark: Mark::None, keys: Keys::new() });
                 let node = self.nodes.len() - 1;
                 self.nodes[parent].keys.add(key, node);
                 node
             });
-            for other in spellings(key).into_iter().skip(1).filter(|_| any_spelling) {
-                if self.nodes[parent].keys.find(other.as_bytes()).is_none() {
-                    self.nodes[parent].keys.add(&other, node);
+            if !self.log.is_exact(here) && (any_spelling || self.log.leads_on(here)) {
+                for other in spellings(key) {
+                    if self.nodes[parent].keys.find(other.as_bytes()).is_none() {
+                        self.nodes[parent].keys.add(&other, node);
+                    }
                 }
             }
             node
@@ -800,6 +806,7 @@ mod tests {
             field("settings.Mode", Type::Text, &[]),
             bulky("settings", &[]),
             field("arguments.max", Type::Text, &[]),
+            bulky("arguments", &[]),
         ],
         flat: Some(Flat { prefix: "properties.", unless: &["properties", "time", "timeGenerated"] }),
         exact: &["arguments"],
@@ -919,6 +926,7 @@ mod tests {
         let seen =
             decode(&names, r#"{"IPAddress":"-","properties":{"ipaddress":"::1"},"arguments":{"Max":1}}"#);
         assert_eq!(seen.into_iter().collect::<Vec<_>>(), [(names[0].to_owned(), "::1".to_owned())]);
+        assert_eq!(decode(&["arguments.New"], r#"{"Arguments":{"New":1}}"#)["arguments.New"], "1");
         let plan = decoder(&names).plan;
         let node = |heading: &str| plan.headings(&[heading])[0];
         let node_of_arguments = node("arguments.max");
