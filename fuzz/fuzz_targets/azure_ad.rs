@@ -8,7 +8,8 @@ use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
 
-use dfp_azure_ad::{AzureAd, Config};
+use dfp_azure_ad::AzureAd;
+use dfp_records::Config;
 use dfp_plugin::{Host, Level, RECORDS_READ, Reject, Result, Source, Component};
 use libfuzzer_sys::fuzz_target;
 

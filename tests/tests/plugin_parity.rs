@@ -43,7 +43,7 @@ fn run(plugins: &Plugins, config: &str) -> dfp_core::Result<Run> {
     let rows = concat_batches(&schema, &batches)?;
     let counts = host.counts(rows.num_rows() as u64);
     let rejects = rejects.lock().unwrap().clone();
-    Ok(Run { rows, rejects, counts, invalid_utf8: host.counter(dfp_azure_ad::INVALID_UTF8) })
+    Ok(Run { rows, rejects, counts, invalid_utf8: host.counter(dfp_records::INVALID_UTF8) })
 }
 
 /// Every file that the sample folders of the source hold.

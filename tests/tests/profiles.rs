@@ -17,7 +17,7 @@ fn azure_profiles_ask_for_fields_the_samples_fill() {
         profile.validate().unwrap();
         let columns = profile.raw_columns();
         let inputs = [format!("{samples}/diagnostic.jsonl"), format!("{samples}/records.json")];
-        let config = serde_json::json!({"inputs": inputs, "columns": columns}).to_string();
+        let config = serde_json::json!({"inputs": inputs, "columns": columns, "missing": []}).to_string();
         let mut source =
             dfp_plugin::create::<dfp_azure_ad::AzureAd>(&config, Arc::new(LocalHost::new())).unwrap();
         let batch = source.open(None).unwrap().next().unwrap().unwrap();

@@ -4,7 +4,9 @@
 //! follows it and notes where each wanted value stands; all other values are only scanned.
 
 use crate::csv::{self, Cell};
-use crate::fields::{self, FIELDS, Type};
+use crate::log::{self, ENVELOPES, Log, Type, WRAPPERS};
+use crate::loose;
+use crate::missing::Missing;
 use crate::scan::{Cursor, Kind, Span, Stop};
 use crate::text;
 use crate::time::{self, DateOrder, Moment};
@@ -57,17 +59,19 @@ impl Value<'_> {
     }
 }
 
-/// What a key of the record's top level says about the record as a whole.
+/// What a key says beyond its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {
     /// Nothing.
     None,
-    /// The record is no Graph record.
-    NotGraph,
-    /// With an array: the object is an envelope.
+    /// The record is not laid out flat.
+    NotFlat,
+    /// With an array: it holds the records.
     Envelope,
     /// With an array: the object is a table.
     Rows,
+    /// With an array: pairs of names and values.
+    Pairs,
 }
 
 struct Node {
@@ -125,13 +129,13 @@ impl Keys {
     }
 }
 
-/// Which records a place counts in. Graph puts what diagnostic records have under `properties` at the top, where some
-/// of those names mean something else.
+/// Which records a place counts in. Records laid out flat have at the top what others have in a member, and some of
+/// those names mean something else there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Any,
-    Graph,
-    NotGraph,
+    Flat,
+    NotFlat,
 }
 
 /// The places of a field, most trusted first.
@@ -146,113 +150,171 @@ pub(crate) struct Wanted {
 
 /// What to take out of every record, and where it may stand.
 pub(crate) struct Plan {
+    pub(crate) log: &'static Log,
     nodes: Vec<Node>,
     slots: usize,
+    /// Every path of a slot, and its node.
+    paths: Vec<(String, NodeId)>,
     pub(crate) wanted: Vec<Wanted>,
     times: Vec<Places>,
     id: Places,
-    category: Places,
+    watched: Vec<Places>,
     table_columns: SlotId,
 }
 
+/// The record itself; as a key's node, the key's value is the record.
 const ROOT: NodeId = 0;
 
 impl Plan {
-    /// A plan for columns named by their paths in a diagnostic record.
-    pub(crate) fn new(columns: &[String]) -> Self {
+    /// A plan for columns named by their paths in the log's own record.
+    pub(crate) fn new(log: &'static Log, columns: &[String]) -> Self {
         let mut plan = Self {
+            log,
             nodes: vec![Node { slot: None, mark: Mark::None, keys: Keys::new() }],
             slots: 0,
+            paths: Vec::new(),
             wanted: Vec::new(),
             times: Vec::new(),
             id: Vec::new(),
-            category: Vec::new(),
+            watched: Vec::new(),
             table_columns: 0,
         };
-        plan.times = fields::TIME_FIELDS.iter().map(|path| plan.places(path)).collect();
-        plan.id = plan.places(fields::ID_FIELD);
-        plan.category = plan.places(fields::CATEGORY_FIELD);
+        plan.times = log.times.iter().map(|path| plan.places(path)).collect();
+        plan.id = plan.places(log.record_id);
+        plan.watched = log.watched.iter().map(|path| plan.places(path)).collect();
         for name in columns {
-            let kind = fields::known(name).map_or(Type::Text, |field| field.kind);
+            let kind = log.known(name).map_or(Type::Text, |field| field.kind);
             let places = plan.places(name);
             plan.wanted.push(Wanted { name: name.clone(), kind, places });
         }
-        plan.mark_envelopes();
+        plan.mark_keys();
         plan
     }
 
-    fn mark_envelopes(&mut self) {
-        for (key, mark) in [
-            ("properties", Mark::NotGraph),
-            ("time", Mark::NotGraph),
-            ("timeGenerated", Mark::NotGraph),
-            ("category", Mark::NotGraph),
-            ("records", Mark::Envelope),
-            ("value", Mark::Envelope),
-            ("tables", Mark::Envelope),
-            ("rows", Mark::Rows),
-        ] {
-            let node = self.node(key, true);
+    fn mark_keys(&mut self) {
+        let not_flat = self.log.flat.as_ref().map_or(&[][..], |flat| flat.unless);
+        let marks = not_flat.iter().map(|key| (*key, Mark::NotFlat));
+        let marks = marks.chain(self.log.pairs.iter().map(|path| (*path, Mark::Pairs)));
+        let marks = marks.chain(ENVELOPES.iter().map(|path| (*path, Mark::Envelope)));
+        for (path, mark) in marks.chain([("rows", Mark::Rows)]) {
+            let node = self.node(path, true);
             self.nodes[node].mark = mark;
         }
         self.table_columns = self.slot("columns", false);
+        for key in WRAPPERS.iter().chain(self.log.wrappers) {
+            for spelling in spellings(key) {
+                if self.nodes[ROOT].keys.find(spelling.as_bytes()).is_none() {
+                    self.nodes[ROOT].keys.add(&spelling, ROOT);
+                }
+            }
+        }
     }
 
     /// Every place where the value of a column may stand.
     fn places(&mut self, path: &str) -> Places {
-        let field = fields::known(path);
+        let fields = self.log.fields;
+        let field = self.log.known(path);
         let path = field.map_or(path, |field| field.path);
-        let flat = path.strip_prefix("properties.");
+        let prefix = self.log.flat.as_ref().map(|flat| flat.prefix);
+        let without = |path: &'static str| path.strip_prefix(prefix?);
+        let flat = prefix.and_then(|prefix| path.strip_prefix(prefix));
         let twin = match flat {
-            Some(flat) => FIELDS.iter().any(|other| other.path == flat && other.kind != Type::Word),
-            None => FIELDS.iter().any(|other| other.path.strip_prefix("properties.") == Some(path)),
+            Some(flat) => fields.iter().any(|other| other.path == flat && other.kind != Type::Word),
+            None => fields.iter().any(|other| without(other.path) == Some(path)),
         };
         let mut places = Places::new();
         let mut add = |plan: &mut Self, path: &str, shape| {
             let slot = plan.slot(path, field.is_some());
             places.push((slot, shape));
         };
-        add(self, path, if twin && flat.is_none() { Shape::NotGraph } else { Shape::Any });
+        add(self, path, if twin && flat.is_none() { Shape::NotFlat } else { Shape::Any });
         for also in field.map_or(&[][..], |field| field.also) {
             add(self, also, Shape::Any);
         }
         if let Some(flat) = flat {
-            add(self, flat, if twin { Shape::Graph } else { Shape::Any });
+            add(self, flat, if twin { Shape::Flat } else { Shape::Any });
         }
         places
     }
 
-    fn slot(&mut self, path: &str, either_case: bool) -> SlotId {
-        let node = self.node(path, either_case);
+    fn slot(&mut self, path: &str, any_spelling: bool) -> SlotId {
+        let node = self.node(path, any_spelling);
         let next = self.slots;
         let slot = *self.nodes[node].slot.get_or_insert(next);
-        self.slots += usize::from(slot == next);
+        if slot == next {
+            self.slots += 1;
+            self.paths.push((path.to_owned(), node));
+        }
         slot
     }
 
-    /// The node of a path, made if need be; `either_case` also accepts each key with its first letter in the other case.
-    fn node(&mut self, path: &str, either_case: bool) -> NodeId {
+    /// The node of a path, made if need be; `any_spelling` also accepts each key in its other spellings, as always the
+    /// keys that lead to known fields.
+    fn node(&mut self, path: &str, any_spelling: bool) -> NodeId {
+        let mut end = 0;
         path.split('.').fold(ROOT, |parent, key| {
+            end += key.len();
+            let here = &path[..end];
+            end += 1;
             let node = self.nodes[parent].keys.find(key.as_bytes()).unwrap_or_else(|| {
                 self.nodes.push(Node { slot: None, mark: Mark::None, keys: Keys::new() });
                 let node = self.nodes.len() - 1;
                 self.nodes[parent].keys.add(key, node);
                 node
             });
-            if let Some(other) = fields::other_case(key).filter(|_| either_case)
-                && self.nodes[parent].keys.find(other.as_bytes()).is_none()
-            {
-                self.nodes[parent].keys.add(&other, node);
+            if !self.log.is_exact(here) && (any_spelling || self.log.leads_on(here)) {
+                for other in spellings(key) {
+                    if self.nodes[parent].keys.find(other.as_bytes()).is_none() {
+                        self.nodes[parent].keys.add(&other, node);
+                    }
+                }
             }
             node
         })
     }
 
-    /// Where the cells under a heading go; `None` if nobody wants them.
-    pub(crate) fn heading(&self, heading: &str) -> Option<NodeId> {
-        let node = self.nodes[ROOT].keys.find(fields::heading(heading).as_bytes())?;
+    /// Where the cells under each heading of a table go; `None` if nobody wants them. A heading that is no key as it is
+    /// may be one in another spelling, or a path, unless another heading is that.
+    pub(crate) fn headings<S: AsRef<str>>(&self, headings: &[S]) -> Vec<Option<NodeId>> {
+        let names: Vec<&str> = headings.iter().map(|text| log::heading(text.as_ref())).collect();
+        let mut nodes: Vec<Option<NodeId>> = names.iter().map(|name| self.key(name)).collect();
+        let taken: Vec<NodeId> = nodes.iter().flatten().copied().collect();
+        for (node, name) in nodes.iter_mut().zip(names) {
+            *node = node.or_else(|| self.path(name).filter(|node| !taken.contains(node)));
+        }
+        nodes
+    }
+
+    fn key(&self, name: &str) -> Option<NodeId> {
+        let node = self.nodes[ROOT].keys.find(name.as_bytes())?;
         (!matches!(self.nodes[node].mark, Mark::Envelope | Mark::Rows)).then_some(node)
     }
+
+    /// The node of a path written with dots, with `_` for dots, or without them, in any case.
+    fn path(&self, name: &str) -> Option<NodeId> {
+        let same = |path: &str| {
+            let parts = || path.split('.').flat_map(str::bytes);
+            name.len() == path.len()
+                && name
+                    .bytes()
+                    .zip(path.bytes())
+                    .all(|(is, should)| is.eq_ignore_ascii_case(&should) || (should == b'.' && is == b'_'))
+                || parts()
+                    .map(|byte| byte.to_ascii_lowercase())
+                    .eq(name.bytes().map(|byte| byte.to_ascii_lowercase()))
+        };
+        let found = self.paths.iter().find(|(path, _)| path == name);
+        let found = found.or_else(|| self.paths.iter().find(|(path, _)| same(path)));
+        found.map(|(_, node)| *node)
+    }
+}
+
+/// A key as it is written, with its first letter in the other case, and in lower case.
+fn spellings(key: &str) -> Vec<String> {
+    let mut spellings = vec![key.to_owned()];
+    spellings.extend(log::other_case(key));
+    spellings.push(key.to_ascii_lowercase());
+    spellings
 }
 
 /// Why a record that was understood is no event.
@@ -269,8 +331,9 @@ pub(crate) enum Unusable {
 pub(crate) struct Decoder {
     pub(crate) plan: Plan,
     depth: usize,
+    missing: Missing,
     slots: Vec<Slot>,
-    not_graph: bool,
+    not_flat: bool,
     /// Strings of the current record that were decoded because something inside them is wanted.
     texts: Vec<String>,
     used_texts: usize,
@@ -281,13 +344,14 @@ pub(crate) struct Decoder {
 
 impl Decoder {
     /// A decoder that refuses records nested more than `depth` levels.
-    pub(crate) fn new(plan: Plan, depth: usize) -> Self {
+    pub(crate) fn new(plan: Plan, depth: usize, missing: Missing) -> Self {
         let slots = vec![MISSING; plan.slots];
         Self {
             plan,
             depth,
+            missing,
             slots,
-            not_graph: false,
+            not_flat: false,
             texts: Vec::new(),
             used_texts: 0,
             replaced: 0,
@@ -296,9 +360,14 @@ impl Decoder {
     }
 
     fn begin(&mut self) {
-        self.slots.fill(MISSING);
-        self.not_graph = false;
+        self.forget();
         self.used_texts = 0;
+    }
+
+    /// Forgets what was seen of the record so far: it was only wrapped round the record.
+    fn forget(&mut self) {
+        self.slots.fill(MISSING);
+        self.not_flat = false;
     }
 
     /// Takes the object at the start of `bytes` apart. Answers with the position after it, or where and why it ended.
@@ -312,7 +381,7 @@ impl Decoder {
     /// Takes a table row (an array) apart; `nodes` says where each of its values goes.
     pub(crate) fn row(&mut self, bytes: &[u8], nodes: &[Option<NodeId>]) -> (Result<(), Stop>, usize) {
         self.begin();
-        self.not_graph = true;
+        self.not_flat = true;
         let mut cursor = Cursor::new(bytes, 0);
         let result = self.elements(&mut cursor, nodes);
         (result, cursor.at)
@@ -344,16 +413,24 @@ impl Decoder {
         nodes: &[Option<NodeId>],
     ) -> Result<(), Stop> {
         self.begin();
-        self.not_graph = true;
+        self.not_flat = true;
         for (cell, node) in cells.iter().zip(nodes) {
             let Some(node) = *node else { continue };
             let raw = &bytes[cell.start..cell.end];
             if raw.is_empty() {
                 continue;
             }
-            if cell.doubled || (raw[0] == b'{' && !self.plan.nodes[node].keys.entries.is_empty()) {
+            let looked_into = raw[0] == b'{' && !self.plan.nodes[node].keys.entries.is_empty();
+            if node == ROOT && !looked_into {
+                continue;
+            }
+            if cell.doubled || looked_into || self.is_pairs(node, raw) {
                 let mut decoded = self.take_text();
                 self.replaced += csv::append(raw, &mut decoded);
+                if node == ROOT {
+                    self.forget();
+                    return self.text(decoded, node, RECORD);
+                }
                 self.text(decoded, node, RECORD)?;
             } else {
                 let slot =
@@ -381,16 +458,88 @@ impl Decoder {
         if cursor.open(b'}')? {
             return Ok(());
         }
+        let mut wrapper = false;
         loop {
             let key = cursor.key()?;
             match self.child(cursor.bytes, node, key) {
-                Some(child) => self.value(cursor, child, inner, inside)?,
-                None => _ = cursor.value(inner)?,
+                Some(ROOT) if !wrapper && holds_object(cursor) => {
+                    wrapper = true;
+                    self.forget();
+                    self.value(cursor, ROOT, inner, inside)?;
+                }
+                Some(child) if !wrapper && child != ROOT => self.value(cursor, child, inner, inside)?,
+                _ => _ = cursor.value(inner)?,
             }
             if !cursor.more(b'}')? {
                 return Ok(());
             }
         }
+    }
+
+    /// An array of `{"Name": .., "Value": ..}`, each as a member of the node; anything else in it is passed.
+    fn pairs(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        node: NodeId,
+        depth: usize,
+        inside: Inside,
+    ) -> Result<(), Stop> {
+        let inner = depth.checked_sub(1).ok_or(Stop::TooDeep)?;
+        if cursor.open(b']')? {
+            return Ok(());
+        }
+        loop {
+            if cursor.peek_solid()? == b'{' {
+                self.pair(cursor, node, inner, inside)?;
+            } else {
+                cursor.value(inner)?;
+            }
+            if !cursor.more(b']')? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn pair(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        node: NodeId,
+        depth: usize,
+        inside: Inside,
+    ) -> Result<(), Stop> {
+        let inner = depth.checked_sub(1).ok_or(Stop::TooDeep)?;
+        if cursor.open(b'}')? {
+            return Ok(());
+        }
+        let (mut name, mut value) = (None, None);
+        loop {
+            let key = cursor.key()?;
+            let start = cursor.at;
+            let kind = cursor.value(inner)?;
+            match &cursor.bytes[key.start..key.end] {
+                key if key.eq_ignore_ascii_case(b"name") => {
+                    if let Kind::Text { escaped } = kind {
+                        name = Some(Span { start: start + 1, end: cursor.at - 1, escaped });
+                    }
+                }
+                key if key.eq_ignore_ascii_case(b"value") => value = Some(start),
+                _ => {}
+            }
+            if !cursor.more(b'}')? {
+                break;
+            }
+        }
+        if let (Some(name), Some(value)) = (name, value)
+            && let Some(child) = self.child(cursor.bytes, node, name)
+        {
+            self.value(&mut Cursor::new(cursor.bytes, value), child, inner, inside)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a text under a node is a list of pairs.
+    fn is_pairs(&self, node: NodeId, text: &[u8]) -> bool {
+        text.first() == Some(&b'[') && self.plan.nodes[node].mark == Mark::Pairs
     }
 
     #[inline]
@@ -418,20 +567,32 @@ impl Decoder {
         let start = cursor.at;
         let first = cursor.peek()?;
         match (*mark, first) {
-            (Mark::NotGraph, _) if inside.level == 0 => self.not_graph = true,
-            (Mark::Envelope, b'[') => return Err(Stop::Envelope),
-            (Mark::Rows, b'[') => return Err(Stop::Rows),
+            (Mark::NotFlat, _) => self.not_flat = true,
+            (Mark::Envelope, b'[') if inside.level == 0 => {
+                return Err(Stop::Envelope { objects: self.depth - depth });
+            }
+            (Mark::Rows, b'[') if inside.level == 0 => {
+                return Err(Stop::Rows { objects: self.depth - depth });
+            }
             _ => {}
         }
         let kind = if has_keys && first == b'{' {
             self.object(cursor, node, depth, inside)?;
+            Kind::Nested
+        } else if self.is_pairs(node, &[first]) {
+            self.pairs(cursor, node, depth, inside)?;
             Kind::Nested
         } else {
             cursor.value(depth)?
         };
         let quote = usize::from(matches!(kind, Kind::Text { .. }));
         let (start, end) = (start + quote, cursor.at - quote);
-        if has_keys && quote == 1 && inside.level < NESTED_TEXTS && cursor.bytes.get(start) == Some(&b'{') {
+        let inner = cursor.bytes.get(start..end).unwrap_or_default();
+        if has_keys
+            && quote == 1
+            && inside.level < NESTED_TEXTS
+            && (inner.first() == Some(&b'{') || self.is_pairs(node, inner))
+        {
             let mut decoded = self.take_text();
             self.replaced += text::unescape(&cursor.bytes[start..end], &mut decoded);
             return self.text(decoded, node, inside);
@@ -459,21 +620,28 @@ impl Decoder {
         text
     }
 
-    /// A decoded string: noted as it is, and looked into if it is an object of which something is wanted.
-    fn text(&mut self, decoded: String, node: NodeId, inside: Inside) -> Result<(), Stop> {
+    /// A decoded string: noted as it is, and looked into if it is an object, or pairs, of which something is wanted.
+    fn text(&mut self, mut decoded: String, node: NodeId, inside: Inside) -> Result<(), Stop> {
         let buffer = self.used_texts;
+        let looked_into = decoded.starts_with('{') && !self.plan.nodes[node].keys.entries.is_empty();
+        if looked_into && let Some(json) = loose::to_json(&decoded) {
+            decoded = json;
+        }
         let slot = Slot { kind: Kind::Text { escaped: false }, buffer, start: 0, end: decoded.len() };
         self.note(node, slot);
-        let mut result = Ok(());
-        if decoded.starts_with('{') && !self.plan.nodes[node].keys.entries.is_empty() {
-            let mut cursor = Cursor::new(decoded.as_bytes(), 0);
-            let inside = Inside { buffer, level: inside.level + 1 };
-            result = self.object(&mut cursor, node, self.depth, inside);
-        }
+        let mut cursor = Cursor::new(decoded.as_bytes(), 0);
+        let inside = Inside { buffer, level: inside.level + 1 };
+        let result = if looked_into {
+            self.object(&mut cursor, node, self.depth, inside)
+        } else if self.is_pairs(node, decoded.as_bytes()) {
+            self.pairs(&mut cursor, node, self.depth, inside)
+        } else {
+            Ok(())
+        };
         self.texts[buffer - 1] = decoded;
         result.map_err(|stop| match stop {
             Stop::TooDeep => Stop::TooDeep,
-            _ => Stop::Malformed("a string that begins like a JSON object is none"),
+            _ => Stop::Malformed("a string that begins like JSON is none"),
         })
     }
 
@@ -488,15 +656,19 @@ impl Decoder {
     /// The first value there is among the places of a field.
     #[inline]
     fn find<'a>(&'a self, record: &'a [u8], places: &Places) -> Option<Value<'a>> {
-        let found = places.iter().find_map(|&(slot, shape)| {
+        places.iter().find_map(|&(slot, shape)| {
             let counts = match shape {
                 Shape::Any => true,
-                Shape::Graph => !self.not_graph,
-                Shape::NotGraph => self.not_graph,
+                Shape::Flat => !self.not_flat,
+                Shape::NotFlat => self.not_flat,
             };
-            Some(self.slots[slot]).filter(|slot| counts && slot.kind != Kind::Null)
-        })?;
-        Some(Value { kind: found.kind, raw: self.bytes(record, found) })
+            let slot = self.slots[slot];
+            if !counts || slot.kind == Kind::Null {
+                return None;
+            }
+            Some(Value { kind: slot.kind, raw: self.bytes(record, slot) })
+                .filter(|value| !self.missing.is(value))
+        })
     }
 
     /// The value of a wanted column.
@@ -512,10 +684,7 @@ impl Decoder {
 
     /// When the event happened, in nanoseconds since 1970 UTC.
     pub(crate) fn event_time(&self, record: &[u8], order: Option<DateOrder>) -> Result<i64, Unusable> {
-        if let Some(category) = self.find(record, &self.plan.category)
-            && !category.raw.trim_ascii().is_empty()
-            && !fields::is_sign_in(category.raw)
-        {
+        if !(self.plan.log.belongs)(&self.seen(record)) {
             return Err(Unusable::OtherCategory);
         }
         let mut fault = Unusable::NoTime;
@@ -534,12 +703,21 @@ impl Decoder {
         Err(fault)
     }
 
+    fn seen<'a>(&'a self, record: &'a [u8]) -> Seen<'a> {
+        Seen { decoder: self, record }
+    }
+
+    /// Whether what the record tells of succeeded.
+    pub(crate) fn outcome(&self, record: &[u8]) -> Option<bool> {
+        (self.plan.log.outcome)(&self.seen(record))
+    }
+
     /// What the record's time fields say, most trusted first.
     pub(crate) fn moments(&self, record: &[u8]) -> impl Iterator<Item = Moment> {
         self.plan.times.iter().filter_map(move |places| {
             let value = self.find(record, places)?;
             match value.kind {
-                Kind::Text { escaped: false } => time::parse(value.raw),
+                Kind::Text { escaped: false } | Kind::Number => time::parse(value.raw),
                 Kind::Text { escaped: true } => {
                     let mut text = String::new();
                     value.append_to(&mut text);
@@ -551,10 +729,36 @@ impl Decoder {
     }
 }
 
+/// Whether the value under the cursor is an object, or a string that begins like one.
+fn holds_object(cursor: &Cursor<'_>) -> bool {
+    matches!(&cursor.bytes[cursor.at..], [b'{', ..] | [b'"', b'{', ..])
+}
+
+/// The fields of a record that a [`Log`]'s functions see.
+pub struct Seen<'a> {
+    decoder: &'a Decoder,
+    record: &'a [u8],
+}
+
+impl<'a> Seen<'a> {
+    /// The value of the field with this index in [`Log::watched`], as it stands in the source: a string without its
+    /// quotes, escapes unresolved; anything else as it is written. `None` if it is missing.
+    pub fn get(&self, index: usize) -> Option<&'a [u8]> {
+        let value = self.decoder.find(self.record, &self.decoder.plan.watched[index])?;
+        Some(value.raw)
+    }
+
+    /// Whether the field with this index is one of some words, in any case and without the blanks around it.
+    pub fn is(&self, index: usize, words: &[&str]) -> bool {
+        let value = self.get(index).map(<[u8]>::trim_ascii);
+        value.is_some_and(|value| words.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes())))
+    }
+}
+
 /// The names in the `columns` of a table: `[{"name": ..., "type": ...}, ...]`.
 pub(crate) fn column_names(columns: &[u8], depth: usize) -> Option<Vec<String>> {
-    let plan = Plan::new(&["name".to_owned()]);
-    let mut decoder = Decoder::new(plan, depth);
+    let plan = Plan::new(&Log::PLAIN, &["name".to_owned()]);
+    let mut decoder = Decoder::new(plan, depth, Missing::new(&[]));
     let mut cursor = Cursor::new(columns, 0);
     let mut names = Vec::new();
     if columns.first() != Some(&b'[') || cursor.open(b']').ok()? {
@@ -587,9 +791,38 @@ mod tests {
 
     use super::*;
 
-    fn decode(columns: &[&str], record: &str) -> HashMap<String, String> {
+    use crate::log::{Flat, bulky, field};
+    use crate::missing::MISSING;
+
+    static LOG: Log = Log {
+        fields: &[
+            field("time", Type::Text, &["TimeGenerated"]),
+            field("resourceId", Type::Text, &[]),
+            field("location", Type::Word, &[]),
+            field("properties.ipAddress", Type::Text, &["IPAddress"]),
+            field("properties.resourceId", Type::Text, &["ResourceIdentity"]),
+            field("properties.location.city", Type::Text, &["LocationDetails.city"]),
+            field("properties.deviceDetail.browser", Type::Text, &[]),
+            field("settings.Mode", Type::Text, &[]),
+            bulky("settings", &[]),
+            field("arguments.max", Type::Text, &[]),
+            bulky("arguments", &[]),
+        ],
+        flat: Some(Flat { prefix: "properties.", unless: &["properties", "time", "timeGenerated"] }),
+        exact: &["arguments"],
+        pairs: &["settings"],
+        wrappers: &["detail"],
+        ..Log::PLAIN
+    };
+
+    fn decoder(columns: &[&str]) -> Decoder {
         let columns: Vec<String> = columns.iter().map(|&name| name.to_owned()).collect();
-        let mut decoder = Decoder::new(Plan::new(&columns), 16);
+        let missing: Vec<String> = MISSING.iter().map(|&text| text.to_owned()).collect();
+        Decoder::new(Plan::new(&LOG, &columns), 16, Missing::new(&missing))
+    }
+
+    fn decode(columns: &[&str], record: &str) -> HashMap<String, String> {
+        let mut decoder = decoder(columns);
         let (result, end) = decoder.record(record.as_bytes());
         assert_eq!((result, end), (Ok(()), record.len()), "{record}");
         let found = decoder.plan.wanted.iter().filter_map(|column| {
@@ -639,12 +872,17 @@ mod tests {
 
     #[test]
     fn envelopes_are_told_from_records() {
-        let mut decoder = Decoder::new(Plan::new(&[]), 16);
-        assert_eq!(decoder.record(br#"{"@odata.context":"x","value":[{}]}"#), (Err(Stop::Envelope), 30));
+        let mut decoder = decoder(&[]);
+        assert_eq!(
+            decoder.record(br#"{"@odata.context":"x","value":[{}]}"#),
+            (Err(Stop::Envelope { objects: 1 }), 30)
+        );
+        let nested = br#"{"response":{"metadata":{},"authlogs":[{}]}}"#;
+        assert_eq!(decoder.record(nested), (Err(Stop::Envelope { objects: 2 }), 38));
         assert_eq!(decoder.record(br#"{"records":{},"value":1}"#).0, Ok(()));
         assert_eq!(decoder.record(br#"{"properties":{"value":[1]}}"#).0, Ok(()));
         let table = br#"{"columns":[{"name":"Time"},{"name":"Id"}],"rows":[["a"]]}"#;
-        assert_eq!(decoder.record(table).0, Err(Stop::Rows));
+        assert_eq!(decoder.record(table).0, Err(Stop::Rows { objects: 1 }));
         assert_eq!(
             column_names(decoder.table_columns(table), 4),
             Some(vec!["Time".to_owned(), "Id".to_owned()])
@@ -652,8 +890,57 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrapped_counts_alone() {
+        let names = ["time", "properties.ipAddress"];
+        let inner = r#"{"time":"t","properties":{"ipAddress":"::1"}}"#;
+        let text = serde_json::to_string(inner).unwrap();
+        let twice = serde_json::to_string(&format!("{{\"message\":{text}}}")).unwrap();
+        for record in [
+            format!(r#"{{"time":"outer","resourceId":"x","detail":{inner},"ipAddress":"outer"}}"#),
+            format!(r#"{{"time":"outer","message":{text},"TimeGenerated":"outer","detail":{{}}}}"#),
+            format!(r#"{{"detail":"of no use","_raw":{twice}}}"#),
+        ] {
+            let seen = decode(&names, &record);
+            assert_eq!((&*seen["time"], &*seen["properties.ipAddress"]), ("t", "::1"), "{record}");
+        }
+        let cut = br#"{"message":"{\"time\":"}"#;
+        assert!(matches!(decoder(&[]).record(cut).0, Err(Stop::Malformed(_))));
+    }
+
+    #[test]
+    fn pairs_are_members() {
+        let list =
+            r#"[{"Name":"Mode","Value":"old"},7,{"Value":"new","Name":"Mode"},{"Name":"Other","Value":{}}]"#;
+        let text = serde_json::to_string(list).unwrap();
+        for list in [list, &text] {
+            let seen = decode(&["settings.Mode", "settings"], &format!(r#"{{"settings":{list}}}"#));
+            assert_eq!(seen["settings.Mode"], "new", "{list}");
+            assert!(seen["settings"].starts_with(r#"[{"Name""#));
+        }
+        assert_eq!(decode(&["settings"], r#"{"settings":"plain"}"#)["settings"], "plain");
+    }
+
+    #[test]
+    fn spellings_of_keys_and_headings() {
+        let names = ["properties.ipAddress", "arguments.max"];
+        let seen =
+            decode(&names, r#"{"IPAddress":"-","properties":{"ipaddress":"::1"},"arguments":{"Max":1}}"#);
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), [(names[0].to_owned(), "::1".to_owned())]);
+        assert_eq!(decode(&["arguments.New"], r#"{"Arguments":{"New":1}}"#)["arguments.New"], "1");
+        let plan = decoder(&names).plan;
+        let node = |heading: &str| plan.headings(&[heading])[0];
+        let node_of_arguments = node("arguments.max");
+        assert!(node_of_arguments.is_some());
+        for heading in ["argumentsmax", "ARGUMENTS_MAX", "Arguments.max [UTC]"] {
+            assert_eq!(node(heading), node_of_arguments, "{heading}");
+        }
+        assert_eq!((node("argument"), node("arguments_max_")), (None, None));
+        assert_eq!(plan.headings(&["argumentsmax", "arguments.max"])[1], node_of_arguments);
+    }
+
+    #[test]
     fn a_broken_object_in_a_string_is_malformed() {
-        let mut decoder = Decoder::new(Plan::new(&[]), 16);
+        let mut decoder = decoder(&["properties.id"]);
         let (result, _) = decoder.record(br#"{"properties":"{\"id\":\"a"}"#);
         assert!(matches!(result, Err(Stop::Malformed(_))));
     }

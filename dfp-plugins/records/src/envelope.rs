@@ -1,7 +1,7 @@
 //! Finds the records in an input, whatever was put round them, holding no more of it than one record.
 //!
 //! What the input is, is told by its first bytes: rows of a CSV file if its first line has known headings, else JSON.
-//! JSON values may stand one a line, in arrays, in envelopes (`records`, `value`, `tables`), and in any mix of these.
+//! JSON values may stand one a line, in arrays, in envelopes ([`ENVELOPES`]), and in any mix of these.
 //!
 //! A record that cannot be used is one reject, and reading goes on behind it: where values stand one a line, at the next
 //! line; elsewhere where its brackets close, or, if they do not, where an object begins with the same key as the
@@ -13,6 +13,7 @@ use dfp_plugin::{Reject, Result, reason};
 use memchr::memmem;
 
 use crate::csv::{self, Cell};
+use crate::log::ENVELOPES;
 use crate::record::{Decoder, column_names};
 use crate::scan::{Cursor, Skim, Stop, is_blank};
 use crate::window::{CHUNK, Window};
@@ -21,6 +22,9 @@ use crate::window::{CHUNK, Window};
 const LAYERS: usize = 8;
 /// Bytes that may be scanned again for each byte read, when the end of a bad record has to be found.
 const CREDIT_PER_BYTE: usize = 8;
+
+/// What separates the cells of a CSV file, by the exporter's country.
+const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
 
 /// Where the next record of an input is, or why there is none to be had.
 pub(crate) enum Found {
@@ -57,10 +61,10 @@ enum Attempt {
     Whole(usize),
     /// It is none; `at` is where this was seen.
     Bad { reason: &'static str, detail: Cow<'static, str>, at: usize },
-    /// An object around an array, whose bracket is at the position.
-    Envelope(usize),
-    /// A table; the bracket of its rows is at the position.
-    Rows(usize),
+    /// So many objects around an array, whose bracket is at the position.
+    Envelope { at: usize, objects: usize },
+    /// A table; the bracket of its rows is at the position, inside so many objects.
+    Rows { at: usize, objects: usize },
 }
 
 /// The records of one input.
@@ -76,8 +80,9 @@ pub(crate) struct Reader {
     /// First bytes of a good record, up to the end of its first key.
     opener: Vec<u8>,
     credit: usize,
-    /// Columns of a CSV file.
+    /// Columns of a CSV file, and what separates its cells.
     headings: Vec<Option<usize>>,
+    separator: u8,
     cells: Vec<Cell>,
     reported_end: bool,
 }
@@ -101,6 +106,7 @@ impl Reader {
             opener: Vec::new(),
             credit: CHUNK,
             headings: Vec::new(),
+            separator: b',',
             cells: Vec::new(),
             reported_end: false,
         }
@@ -182,15 +188,44 @@ impl Reader {
             self.format = if one_value_a_line(head) { Format::Lines } else { Format::Values };
             return;
         }
-        self.format = Format::Lines;
-        if let Some(length) = csv::split(head, self.window.ended(), &mut self.cells) {
-            let names = self.cells.iter().map(|cell| String::from_utf8_lossy(&head[cell.start..cell.end]));
-            self.headings = names.map(|name| decoder.plan.heading(&name)).collect();
-            if self.headings.iter().any(Option::is_some) {
-                self.format = Format::Csv;
-                self.consume(blanks + length);
+        self.consume(blanks);
+        self.format = if self.find_headings(decoder) { Format::Csv } else { Format::Lines };
+    }
+
+    /// Whether the first line, or the one behind lines that only say how the file was made, has known headings.
+    fn find_headings(&mut self, decoder: &Decoder) -> bool {
+        self.pass_line(b"#TYPE ");
+        let separators = match self.pass_line(b"sep=") {
+            Some(said) => vec![said],
+            None => SEPARATORS.to_vec(),
+        };
+        let bytes = self.window.bytes();
+        let head = &bytes[..bytes.len().min(CHUNK)];
+        let mut cells = Vec::new();
+        let mut best: Option<(usize, usize, u8, Vec<Option<usize>>)> = None;
+        for separator in separators {
+            let Some(length) = csv::split(head, separator, self.window.ended(), &mut cells) else { continue };
+            let names: Vec<_> =
+                cells.iter().map(|cell| String::from_utf8_lossy(&head[cell.start..cell.end])).collect();
+            let headings = decoder.plan.headings(&names);
+            let known = headings.iter().flatten().count();
+            if best.as_ref().is_none_or(|(most, ..)| known > *most) {
+                best = Some((known, length, separator, headings));
             }
         }
+        let Some((1.., length, separator, headings)) = best else { return false };
+        (self.separator, self.headings) = (separator, headings);
+        self.consume(length);
+        true
+    }
+
+    /// Passes the line if it begins so; answers with the byte after the beginning.
+    fn pass_line(&mut self, beginning: &[u8]) -> Option<u8> {
+        let bytes = self.window.bytes();
+        let after = *bytes.strip_prefix(beginning)?.first()?;
+        let line = memchr::memchr(b'\n', &bytes[..bytes.len().min(CHUNK)])?;
+        self.consume(line + 1);
+        Some(after)
     }
 
     /// The next byte that is no blank; the newline itself where it ends a line inside an envelope, which is a fault.
@@ -235,8 +270,8 @@ impl Reader {
                     continue;
                 }
                 Ok(()) if !too_long => Attempt::Whole(at),
-                Err(Stop::Envelope) => Attempt::Envelope(at),
-                Err(Stop::Rows) => Attempt::Rows(at),
+                Err(Stop::Envelope { objects }) => Attempt::Envelope { at, objects },
+                Err(Stop::Rows { objects }) => Attempt::Rows { at, objects },
                 Err(Stop::TooDeep) => {
                     let detail = format!("nested more than {} levels", self.depth);
                     Attempt::Bad { reason: reason::TOO_DEEP, detail: detail.into(), at }
@@ -286,14 +321,14 @@ impl Reader {
                 self.consume(length);
                 Some(reject)
             }
-            Attempt::Envelope(at) => {
-                self.layers.push(Layer::Envelope);
+            Attempt::Envelope { at, objects } => {
+                self.layers.extend((0..objects).map(|_| Layer::Envelope));
                 self.enter(Layer::Array, at + 1)
             }
-            Attempt::Rows(at) => {
+            Attempt::Rows { at, objects } => {
                 let names = column_names(decoder.table_columns(self.window.bytes()), self.depth);
-                let nodes = names.unwrap_or_default().iter().map(|name| decoder.plan.heading(name)).collect();
-                self.layers.push(Layer::Envelope);
+                let nodes = decoder.plan.headings(&names.unwrap_or_default());
+                self.layers.extend((0..objects).map(|_| Layer::Envelope));
                 self.enter(Layer::Rows(nodes), at + 1)
             }
             Attempt::Bad { reason, detail, at } => Some(self.bad(reason, detail, at)),
@@ -313,7 +348,7 @@ impl Reader {
                 Some(Found::Record)
             }
             Attempt::Bad { reason, detail, at } => Some(self.bad(reason, detail, at)),
-            Attempt::Envelope(at) | Attempt::Rows(at) => {
+            Attempt::Envelope { at, .. } | Attempt::Rows { at, .. } => {
                 Some(self.bad(reason::MALFORMED, "an envelope in a table row".into(), at))
             }
         }
@@ -355,7 +390,7 @@ impl Reader {
                 self.layers.clear();
                 Some(self.bad(reason, detail, at))
             }
-            Attempt::Envelope(_) | Attempt::Rows(_) => None,
+            Attempt::Envelope { .. } | Attempt::Rows { .. } => None,
         }
     }
 
@@ -572,7 +607,7 @@ impl Reader {
                 }
             }
             Attempt::Bad { reason, detail, at } => self.bad_row(reason, detail, at, &mut cells),
-            Attempt::Envelope(_) | Attempt::Rows(_) => return None,
+            Attempt::Envelope { .. } | Attempt::Rows { .. } => return None,
         };
         self.cells = cells;
         Some(found)
@@ -584,7 +619,7 @@ impl Reader {
             let bytes = self.window.bytes();
             let length = bytes.len().min(limit);
             let ended = self.window.ended() && length == bytes.len();
-            let row = csv::split(&bytes[..length], ended, cells);
+            let row = csv::split(&bytes[..length], self.separator, ended, cells);
             return match row {
                 Some(end) if end <= self.record_bytes => Attempt::Whole(end),
                 None if length < limit && !self.window.ended() => {
@@ -620,7 +655,8 @@ impl Reader {
         for newline in memchr::memchr_iter(b'\n', bytes) {
             let rest = &bytes[newline + 1..];
             let reach = rest.len().min(credit);
-            let row = csv::split(&rest[..reach], reach == rest.len() && self.window.ended(), cells);
+            let ended = reach == rest.len() && self.window.ended();
+            let row = csv::split(&rest[..reach], self.separator, ended, cells);
             if row.is_some() && cells.len() == self.headings.len() {
                 resume = Some(newline + 1);
                 break;
@@ -668,7 +704,10 @@ fn next_member(cursor: &mut Cursor<'_>, depth: usize) -> Result<bool, Stop> {
     }
     let key = cursor.key()?;
     let key = &cursor.bytes[key.start..key.end];
-    let holds_records = [&b"records"[..], b"value"].iter().any(|name| key.eq_ignore_ascii_case(name));
+    let holds_records = ENVELOPES.iter().any(|path| {
+        let last = path.rsplit('.').next().unwrap_or(path);
+        key.eq_ignore_ascii_case(last.as_bytes())
+    });
     if holds_records && cursor.peek()? == b'[' {
         cursor.at += 1;
         return Ok(true);

@@ -16,10 +16,12 @@ pub(crate) enum Stop {
     Malformed(&'static str),
     /// Nested more deeply than allowed.
     TooDeep,
-    /// The object is no record but holds an array of them. The cursor stands on the array's bracket.
-    Envelope,
-    /// The object is a table of records: its rows are arrays. The cursor stands on the bracket of the rows.
-    Rows,
+    /// The object is no record but holds an array of them. The cursor stands on the array's bracket, inside so many
+    /// objects.
+    Envelope { objects: usize },
+    /// The object is a table of records: its rows are arrays. The cursor stands on the bracket of the rows, inside so
+    /// many objects.
+    Rows { objects: usize },
 }
 
 /// What kind of value was passed.

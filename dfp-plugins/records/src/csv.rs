@@ -1,6 +1,6 @@
-//! Rows of a CSV file: comma-separated, cells quoted where they hold commas, quotes or newlines.
+//! Rows of a CSV file: separated by commas or another byte, cells quoted where they hold separators, quotes or newlines.
 
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr2};
 
 /// One cell of a row, quotes left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,14 +13,17 @@ pub(crate) struct Cell {
 
 /// Splits the row at the start of `bytes` into `cells`; answers with its length, the line end included. `None` if the
 /// row does not end in `bytes`; the end of the input (`ended`) ends a row too, but not inside quotes.
-pub(crate) fn split(bytes: &[u8], ended: bool, cells: &mut Vec<Cell>) -> Option<usize> {
+pub(crate) fn split(bytes: &[u8], separator: u8, ended: bool, cells: &mut Vec<Cell>) -> Option<usize> {
     cells.clear();
     let mut at = 0;
     loop {
-        let (cell, stop) =
-            if bytes.get(at) == Some(&b'"') { quoted(bytes, at)? } else { unquoted(bytes, at) };
+        let (cell, stop) = if bytes.get(at) == Some(&b'"') {
+            quoted(bytes, at, separator)?
+        } else {
+            unquoted(bytes, at, separator)
+        };
         match bytes.get(stop) {
-            Some(b',') => at = stop + 1,
+            Some(&byte) if byte == separator => at = stop + 1,
             Some(_) => {
                 cells.push(without_carriage_return(bytes, cell, stop));
                 return Some(stop + 1);
@@ -35,39 +38,31 @@ pub(crate) fn split(bytes: &[u8], ended: bool, cells: &mut Vec<Cell>) -> Option<
     }
 }
 
-/// A cell without quotes and the position of the comma or newline after it.
-fn unquoted(bytes: &[u8], start: usize) -> (Cell, usize) {
-    let stop = separator(bytes, start);
+/// A cell without quotes and the position of the separator or newline after it.
+fn unquoted(bytes: &[u8], start: usize, separator: u8) -> (Cell, usize) {
+    let stop = next(bytes, start, separator);
     (Cell { start, end: stop, doubled: false }, stop)
 }
 
-/// A cell in quotes and the position of the comma or newline after it. Text between the closing quote and the
+/// A cell in quotes and the position of the separator or newline after it. Text between the closing quote and the
 /// separator belongs to nothing and is dropped.
-fn quoted(bytes: &[u8], quote: usize) -> Option<(Cell, usize)> {
+fn quoted(bytes: &[u8], quote: usize, separator: u8) -> Option<(Cell, usize)> {
     let start = quote + 1;
     let mut doubled = false;
     let mut at = start;
     loop {
         at += memchr(b'"', &bytes[at..])?;
         if bytes.get(at + 1) != Some(&b'"') {
-            return Some((Cell { start, end: at, doubled }, separator(bytes, at + 1)));
+            return Some((Cell { start, end: at, doubled }, next(bytes, at + 1, separator)));
         }
         doubled = true;
         at += 2;
     }
 }
 
-fn separator(bytes: &[u8], from: usize) -> usize {
-    let mut at = from;
-    while let Some(found) = memchr3(b',', b'\n', b'\r', &bytes[at..]) {
-        at += found;
-        // A carriage return alone separates nothing.
-        if bytes[at] != b'\r' {
-            return at;
-        }
-        at += 1;
-    }
-    bytes.len()
+/// The separator or newline at or after `from`. A carriage return alone separates nothing.
+fn next(bytes: &[u8], from: usize, separator: u8) -> usize {
+    memchr2(separator, b'\n', &bytes[from..]).map_or(bytes.len(), |found| from + found)
 }
 
 fn without_carriage_return(bytes: &[u8], cell: Cell, stop: usize) -> Cell {
@@ -94,7 +89,7 @@ mod tests {
         let mut rest = text.as_bytes();
         let (mut cells, mut rows) = (Vec::new(), Vec::new());
         while !rest.is_empty() {
-            let length = split(rest, true, &mut cells).expect("rows are whole");
+            let length = split(rest, b',', true, &mut cells).expect("rows are whole");
             let texts = cells.iter().map(|cell| {
                 let mut out = String::new();
                 append(&rest[cell.start..cell.end], &mut out);
@@ -117,8 +112,8 @@ mod tests {
     #[test]
     fn an_unfinished_row_asks_for_more() {
         let mut cells = Vec::new();
-        assert_eq!(split(b"a,b", false, &mut cells), None);
-        assert_eq!(split(b"a,\"b\nc", true, &mut cells), None);
-        assert_eq!(split(b"a,b", true, &mut cells), Some(3));
+        assert_eq!(split(b"a,b", b',', false, &mut cells), None);
+        assert_eq!(split(b"a,\"b\nc", b',', true, &mut cells), None);
+        assert_eq!(split(b"a,b", b',', true, &mut cells), Some(3));
     }
 }

@@ -1,4 +1,4 @@
-//! Event times: ISO 8601 and the slash dates of exporters' locales, as nanoseconds since 1970 UTC.
+//! Event times: ISO 8601, the dates of exporters' locales and numbers since 1970, as nanoseconds since 1970 UTC.
 
 /// What a text says about time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,17 +47,27 @@ struct Clock {
     nanos: u32,
 }
 
-/// Reads `YYYY-MM-DDTHH:MM[:SS[.digits]]` or `M/D/YYYY[,] H:MM[:SS[.digits]] [AM|PM]`, either with `Z`, an offset
-/// or nothing (UTC) after it. Digits beyond the ninth are cut. `None` if it is no such text.
+/// Reads `YYYY-MM-DDTHH:MM[:SS[.digits]]`, `YYYYMMDDTHHMMSS`, `M/D/YYYY[,] H:MM[:SS[.digits]] [AM|PM]` or
+/// `D.M.YYYY[,] H:MM[:SS[.digits]]`, each with `Z`, an offset or nothing (UTC) after it; or a number since 1970, of nine
+/// digits at least. Digits beyond the nanosecond are cut. `None` if it is no such text.
 pub(crate) fn parse(text: &[u8]) -> Option<Moment> {
     let mut text = Digits { rest: text.trim_ascii() };
     if text.rest.get(4) == Some(&b'-') {
         return iso(&mut text);
     }
+    if text.rest.get(8) == Some(&b'T') {
+        return basic(&mut text);
+    }
+    if text.rest.len() >= SHORTEST_NUMBER && text.rest[..SHORTEST_NUMBER].iter().all(u8::is_ascii_digit) {
+        return since_1970(text.rest);
+    }
     let first = text.number(1, 2)?;
-    text.expect(b'/')?;
+    // Countries that write dots put the day first.
+    let dots = text.expect(b'.').is_some();
+    let separator = if dots { b'.' } else { b'/' };
+    dots.then_some(()).or_else(|| text.expect(separator))?;
     let second = text.number(1, 2)?;
-    text.expect(b'/')?;
+    text.expect(separator)?;
     let year = text.number(4, 4)?;
     let _ = text.expect(b',');
     if !text.blanks() {
@@ -67,7 +77,39 @@ pub(crate) fn parse(text: &[u8]) -> Option<Moment> {
     if first == 0 || second == 0 || first.max(second) > 31 || first.min(second) > 12 {
         return None;
     }
-    Some(Moment::Slash(SlashDate { first, second, year, clock }))
+    let date = SlashDate { first, second, year, clock };
+    if dots { date.resolve(DateOrder::DayFirst) } else { Some(Moment::Slash(date)) }
+}
+
+/// Digits of the shortest number that is a time: those with fewer are before 1973, and more likely something else.
+const SHORTEST_NUMBER: usize = 9;
+
+/// Seconds since 1970, or thousandths, millionths or billionths of them, whichever makes a year from 1973 to 5138.
+fn since_1970(text: &[u8]) -> Option<Moment> {
+    let whole = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut rest = Digits { rest: &text[whole..] };
+    let fraction = if rest.expect(b'.').is_some() { rest.fraction()? } else { 0 };
+    if whole > 19 || !rest.rest.is_empty() {
+        return None;
+    }
+    let number = text[..whole].iter().fold(0_i128, |number, digit| number * 10 + i128::from(digit - b'0'));
+    let unit = match whole {
+        ..=11 => 1_000_000_000,
+        12..=14 => 1_000_000,
+        15..=17 => 1_000,
+        _ => 1,
+    };
+    let nanos = number * unit + i128::from(fraction) * unit / 1_000_000_000;
+    Some(i64::try_from(nanos).map_or(Moment::OutOfRange, Moment::At))
+}
+
+/// `YYYYMMDDTHHMMSS`.
+fn basic(text: &mut Digits<'_>) -> Option<Moment> {
+    let (year, month, day) = (text.number(4, 4)?, text.number(2, 2)?, text.number(2, 2)?);
+    text.expect(b'T')?;
+    let (hour, minute, second) = (text.number(2, 2)?, text.number(2, 2)?, text.number(2, 2)?);
+    let clock = text.clock(hour, minute, second)?;
+    moment(year, month, day, clock)
 }
 
 fn iso(text: &mut Digits<'_>) -> Option<Moment> {
@@ -87,16 +129,7 @@ fn clock(text: &mut Digits<'_>) -> Option<Clock> {
     text.expect(b':')?;
     let minute = text.number(2, 2)?;
     let second = if text.expect(b':').is_some() { text.number(2, 2)? } else { 0 };
-    let nanos = if text.expect(b'.').is_some() { text.fraction()? } else { 0 };
-    text.blanks();
-    let hour = text.half_day(hour)?;
-    text.blanks();
-    let offset = text.offset()?;
-    // Second 60 is a leap second: it is the first of the next minute.
-    if hour > 23 || minute > 59 || second > 60 || !text.rest.is_empty() {
-        return None;
-    }
-    Some(Clock { seconds: i64::from(hour * 3600 + minute * 60 + second) - offset, nanos })
+    text.clock(hour, minute, second)
 }
 
 fn moment(year: u32, month: u32, day: u32, clock: Clock) -> Option<Moment> {
@@ -147,6 +180,20 @@ impl Digits<'_> {
             self.rest = rest;
         }
         self.rest.len() < before
+    }
+
+    /// The rest of a time of day whose seconds were passed.
+    fn clock(&mut self, hour: u32, minute: u32, second: u32) -> Option<Clock> {
+        let nanos = if self.expect(b'.').is_some() { self.fraction()? } else { 0 };
+        self.blanks();
+        let hour = self.half_day(hour)?;
+        self.blanks();
+        let offset = self.offset()?;
+        // Second 60 is a leap second: it is the first of the next minute.
+        if hour > 23 || minute > 59 || second > 60 || !self.rest.is_empty() {
+            return None;
+        }
+        Some(Clock { seconds: i64::from(hour * 3600 + minute * 60 + second) - offset, nanos })
     }
 
     /// A number of `least` to `most` digits.
@@ -234,6 +281,15 @@ mod tests {
             "1/9/2007, 9:41:00\u{202f}AM",
             "1/9/2007 10:41:00 AM +01:00",
             "1/9/2007 9:41",
+            "09.01.2007 09:41",
+            "9.1.2007, 9:41:00",
+            "20070109T094100Z",
+            "20070109T114100+0200",
+            "1168335660",
+            "1168335660.0",
+            "1168335660000",
+            "1168335660000000",
+            "1168335660000000000",
         ] {
             assert_eq!(at(text, DateOrder::MonthFirst), Some(Moment::At(LAUNCH)), "{text}");
         }
@@ -278,7 +334,11 @@ mod tests {
             "0/9/2007 9:41",
             "1/9/2007 13:41:00 PM",
             "1/9/20079:41",
-            "1168335660",
+            "11683356",
+            "1168335660x",
+            "11683356600000000000",
+            "20070109T0941Z",
+            "13.13.2007 9:41",
             "2007-01-09T09:41:00+99:00",
         ] {
             assert_eq!(at(text, DateOrder::MonthFirst), None, "{text}");
@@ -293,5 +353,7 @@ mod tests {
         assert_eq!(parse(b"2262-04-11T23:47:16.854775807Z"), Some(Moment::At(i64::MAX)));
         assert_eq!(parse(b"2262-04-11T23:47:16.854775808Z"), Some(Moment::OutOfRange));
         assert_eq!(parse(b"0001-01-01T00:00:00Z"), Some(Moment::OutOfRange));
+        assert_eq!(parse(b"1532951895.123456"), Some(Moment::At(1_532_951_895_123_456_000)));
+        assert_eq!(parse(b"99999999999"), Some(Moment::OutOfRange));
     }
 }

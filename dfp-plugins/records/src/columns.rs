@@ -8,10 +8,14 @@ use dfp_plugin::arrow_array::{ArrayRef, RecordBatch, TimestampNanosecondArray};
 use dfp_plugin::arrow_schema::{DataType, Field as Column, Schema, SchemaRef, TimeUnit};
 use dfp_plugin::{EVENT_TIME, ORIGIN, RECORD_ID, Result};
 
-use crate::fields::Type;
+use crate::log::Type;
+use crate::loose;
 use crate::record::{Decoder, Plan, Value};
 use crate::scan::{Cursor, Kind};
 use crate::text;
+
+/// Column of every batch, after the standard ones: `success` or `failure` (utf8); null where the record does not say.
+pub const OUTCOME: &str = "_outcome";
 
 /// Text in a batch after which it counts as full whatever its rows: 32-bit offsets and memory stay in bounds.
 const FULL_BYTES: usize = 64 << 20;
@@ -23,10 +27,11 @@ pub(crate) fn schema(plan: &Plan) -> SchemaRef {
         Column::new(RECORD_ID, DataType::Utf8, true),
         Column::new(ORIGIN, DataType::Utf8, false),
         Column::new(EVENT_TIME, time, false),
+        Column::new(OUTCOME, DataType::Utf8, true),
     ];
     columns.extend(plan.wanted.iter().map(|wanted| {
         let data_type = match wanted.kind {
-            Type::Text | Type::Word | Type::Json => DataType::Utf8,
+            Type::Text | Type::Word | Type::Json | Type::First => DataType::Utf8,
             Type::Int => DataType::Int64,
             Type::Float => DataType::Float64,
             Type::Bool => DataType::Boolean,
@@ -40,6 +45,7 @@ enum Builder {
     Text(StringBuilder),
     Word(StringBuilder),
     Json(StringBuilder),
+    First(StringBuilder),
     Int(Int64Builder),
     Float(Float64Builder),
     Bool(BooleanBuilder),
@@ -51,6 +57,7 @@ pub(crate) struct Columns {
     ids: StringBuilder,
     origins: StringBuilder,
     times: Vec<i64>,
+    outcomes: StringBuilder,
     wanted: Vec<Builder>,
     bytes: usize,
     scratch: String,
@@ -64,6 +71,7 @@ impl Columns {
             Type::Text => Builder::Text(StringBuilder::new()),
             Type::Word => Builder::Word(StringBuilder::new()),
             Type::Json => Builder::Json(StringBuilder::new()),
+            Type::First => Builder::First(StringBuilder::new()),
             Type::Int => Builder::Int(Int64Builder::new()),
             Type::Float => Builder::Float(Float64Builder::new()),
             Type::Bool => Builder::Bool(BooleanBuilder::new()),
@@ -73,6 +81,7 @@ impl Columns {
             ids: StringBuilder::new(),
             origins: StringBuilder::new(),
             times: Vec::new(),
+            outcomes: StringBuilder::new(),
             wanted: plan.wanted.iter().map(|wanted| builder(wanted.kind)).collect(),
             bytes: 0,
             scratch: String::new(),
@@ -100,6 +109,8 @@ impl Columns {
         let id = decoder.id(record);
         let ids = &mut self.ids;
         append_text(ids, id, &mut self.scratch, &mut self.bytes, &mut self.replaced);
+        let outcome = decoder.outcome(record);
+        self.outcomes.append_option(outcome.map(|good| if good { "success" } else { "failure" }));
         for (builder, wanted) in self.wanted.iter_mut().zip(&decoder.plan.wanted) {
             let value = decoder.wanted(record, wanted);
             let scratch = &mut self.scratch;
@@ -115,6 +126,9 @@ impl Columns {
                 Builder::Json(builder) => {
                     append_json(builder, value, scratch, &mut self.bytes, &mut self.replaced);
                 }
+                Builder::First(builder) => {
+                    append_first(builder, value, scratch, &mut self.bytes, &mut self.replaced);
+                }
                 Builder::Int(builder) => builder.append_option(value.and_then(int)),
                 Builder::Float(builder) => builder.append_option(value.and_then(float)),
                 Builder::Bool(builder) => builder.append_option(value.and_then(boolean)),
@@ -128,11 +142,13 @@ impl Columns {
         let times = TimestampNanosecondArray::from(std::mem::take(&mut self.times)).with_timezone("UTC");
         let mut columns: Vec<ArrayRef> =
             vec![Arc::new(self.ids.finish()), Arc::new(self.origins.finish()), Arc::new(times)];
+        columns.push(Arc::new(self.outcomes.finish()));
         columns.extend(self.wanted.iter_mut().map(|builder| -> ArrayRef {
             match builder {
-                Builder::Text(builder) | Builder::Word(builder) | Builder::Json(builder) => {
-                    Arc::new(builder.finish())
-                }
+                Builder::Text(builder)
+                | Builder::Word(builder)
+                | Builder::Json(builder)
+                | Builder::First(builder) => Arc::new(builder.finish()),
                 Builder::Int(builder) => Arc::new(builder.finish()),
                 Builder::Float(builder) => Arc::new(builder.finish()),
                 Builder::Bool(builder) => Arc::new(builder.finish()),
@@ -161,7 +177,7 @@ fn append_text(
     builder.append_value(scratch);
 }
 
-/// As text; but JSON inside a string loses its blanks as JSON outside does.
+/// As text; but JSON inside a string loses its blanks as JSON outside does, and Python text becomes JSON.
 fn append_json(
     builder: &mut StringBuilder,
     value: Option<Value<'_>>,
@@ -180,8 +196,58 @@ fn append_json(
         text::compact(scratch.as_bytes(), &mut compact);
         builder.append_value(&compact);
     } else {
-        builder.append_value(scratch);
+        let json =
+            Some(&*scratch).filter(|text| text.starts_with(['{', '['])).and_then(|text| loose::to_json(text));
+        builder.append_value(json.as_ref().unwrap_or(scratch));
     }
+}
+
+/// Of a list, in whatever form it is written, the first value of the first object or the first element; else as text.
+fn append_first(
+    builder: &mut StringBuilder,
+    value: Option<Value<'_>>,
+    scratch: &mut String,
+    bytes: &mut usize,
+    replaced: &mut u64,
+) {
+    let Some(list) = value.filter(|value| value.raw.trim_ascii_start().starts_with(b"[")) else {
+        return append_text(builder, value, scratch, bytes, replaced);
+    };
+    scratch.clear();
+    *replaced += list.append_to(scratch);
+    if !is_json(scratch.as_bytes())
+        && let Some(json) = loose::to_json(scratch)
+    {
+        *scratch = json;
+    }
+    let Some(first) = first_of(scratch) else { return builder.append_null() };
+    let mut text = String::new();
+    first.append_to(&mut text);
+    *bytes += text.len();
+    builder.append_value(&text);
+}
+
+/// The first value inside an array or object, of the first of those if there are several in each other; `None` if there
+/// is none, or it is null.
+fn first_of(json: &str) -> Option<Value<'_>> {
+    let mut cursor = Cursor::new(json.as_bytes(), 0);
+    loop {
+        let close = match cursor.peek_solid().ok()? {
+            b'{' => b'}',
+            b'[' => b']',
+            _ => break,
+        };
+        if cursor.open(close).ok()? {
+            return None;
+        }
+        if close == b'}' {
+            cursor.key().ok()?;
+        }
+    }
+    let start = cursor.at;
+    let kind = cursor.value(0).ok().filter(|kind| *kind != Kind::Null)?;
+    let quote = usize::from(matches!(kind, Kind::Text { .. }));
+    Some(Value { kind, raw: json.as_bytes().get(start + quote..cursor.at - quote)? })
 }
 
 /// Whether a text is a JSON object or array.
@@ -263,12 +329,35 @@ mod tests {
             (TEXT, "[ \"a b\" ]"),
             (Kind::Text { escaped: true }, r#"[ \"a b\" ]"#),
             (TEXT, "[ cut"),
+            (TEXT, "['a b']"),
         ] {
             let value = Some(value(kind, raw));
             append_json(&mut builder, value, &mut scratch, &mut bytes, &mut replaced);
         }
         let column = builder.finish();
         let texts: Vec<_> = column.iter().flatten().collect();
-        assert_eq!(texts, ["[\"a b\"]", "[\"a b\"]", "[\"a b\"]", "[ cut"]);
+        assert_eq!(texts, ["[\"a b\"]", "[\"a b\"]", "[\"a b\"]", "[ cut", "[\"a b\"]"]);
+    }
+
+    #[test]
+    fn the_first_value_of_a_list() {
+        let mut builder = StringBuilder::new();
+        let (mut scratch, mut bytes, mut replaced) = (String::new(), 0, 0);
+        for (kind, raw) in [
+            (Kind::Nested, r#"[{"owner":"self","x":1},{"owner":"b"}]"#),
+            (TEXT, "[{'owner': 'self'}]"),
+            (Kind::Text { escaped: true }, r#"[{\"owner\":\"self\"}]"#),
+            (Kind::Nested, "[ 12 ]"),
+            (Kind::Nested, "[]"),
+            (Kind::Nested, "[{}]"),
+            (Kind::Nested, "[null]"),
+            (TEXT, "[cut"),
+            (TEXT, "plain"),
+        ] {
+            append_first(&mut builder, Some(value(kind, raw)), &mut scratch, &mut bytes, &mut replaced);
+        }
+        let column = builder.finish();
+        let texts: Vec<_> = column.iter().map(|text| text.unwrap_or("-")).collect();
+        assert_eq!(texts, ["self", "self", "self", "12", "-", "-", "-", "-", "plain"]);
     }
 }

@@ -4,8 +4,39 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use crate::common::{Run, Steps, config, decode, host, run};
-use dfp_plugin::{ErrorKind, Result, reason};
+use dfp_plugin::arrow_array::cast::AsArray;
+use dfp_plugin::{Component, ErrorKind, RECORDS_READ, Result, Source, reason, serde_json};
+use dfp_records::{Config, Described, Flat, Log, LogSource, Type, field};
+use dfp_records_testing::{MemoryHost, Run, Steps, config, host};
+
+/// A small log with something of everything.
+enum Events {}
+
+impl Described for Events {
+    const LOG: &'static Log = &Log {
+        id: "events",
+        fields: &[
+            field("time", Type::Text, &["TimeGenerated"]),
+            field("category", Type::Text, &[]),
+            field("properties.id", Type::Text, &[]),
+            field("properties.userAgent", Type::Text, &[]),
+        ],
+        times: &["time"],
+        record_id: "properties.id",
+        flat: Some(Flat { prefix: "properties.", unless: &["properties", "time"] }),
+        watched: &["category"],
+        belongs: |seen| !seen.is(0, &["AuditLogs"]),
+        ..Log::PLAIN
+    };
+}
+
+fn run(host: MemoryHost, config: Config) -> Run {
+    dfp_records_testing::run::<Events>(host, config)
+}
+
+fn decode(bytes: &[u8]) -> Run {
+    dfp_records_testing::decode::<Events>(bytes)
+}
 
 /// A small good record.
 fn good(id: &str) -> String {
@@ -233,6 +264,11 @@ fn hostile_repetitions_take_no_longer_than_their_length() {
         let text = format!("Id,TimeGenerated\n{}", unit.repeat((4 << 20) / unit.len()));
         decode(text.as_bytes());
     }
+    for unit in ["{\"message\":\"{", "{\"message\":{", "{\\\"message\\\":"] {
+        let text = format!("{{\"_raw\":\"{}", unit.repeat((4 << 20) / unit.len()));
+        decode(text.as_bytes());
+        decode(format!("{text}\"}}").as_bytes());
+    }
     assert!(started.elapsed().as_secs() < 120, "{:?}", started.elapsed());
 }
 
@@ -282,6 +318,60 @@ fn date_order_holds_for_a_file_and_for_one_only() {
     let april_5 = 1_743_811_200_000_000_000 + 9 * hour;
     let expected = [0, 16, 29, 46].map(|days| (april_5 + days * 24 * hour).to_string());
     assert_eq!(run.column("_time"), expected);
+}
+
+#[test]
+fn a_run_resumes_behind_the_batch_delivered_last() {
+    let text = [good("a"), "bad".to_owned(), good("b"), good("c"), good("d")].join("\n");
+    let mut both = host(text.as_bytes(), 64);
+    let other: Arc<[u8]> = good("e").into_bytes().into();
+    let open = move || -> Result<Box<dyn Read + Send>> {
+        Ok(Box::new(Steps { bytes: other.clone(), at: 0, step: 9, end: None }))
+    };
+    both.inputs.insert("y".to_owned(), Box::new(open));
+    let both = Arc::new(both);
+    let source = |inputs: &str| {
+        let config = serde_json::from_str(&format!("{{\"inputs\":{inputs},\"batch_rows\":2}}")).unwrap();
+        LogSource::<Events>::create(config, both.clone()).unwrap()
+    };
+    let mut position = source(r#"["x","y"]"#).position();
+    for expected in [["a", "b"], ["c", "d"], ["e", ""], ["", ""]] {
+        let mut source = source(r#"["x","y"]"#);
+        let batch = source.open(position.as_deref()).unwrap().next();
+        let found: Vec<String> = batch.map_or_else(Vec::new, |batch| {
+            let batch = batch.unwrap();
+            let ids = batch.column_by_name("_record_id").unwrap().as_string::<i32>();
+            ids.iter().map(|id| id.unwrap().to_owned()).collect()
+        });
+        assert_eq!(found, expected.into_iter().filter(|id| !id.is_empty()).collect::<Vec<_>>());
+        position = source.position();
+    }
+    assert_eq!(both.rejects.lock().unwrap().len(), 1);
+    assert_eq!(both.counters.lock().unwrap()[RECORDS_READ], 6);
+    for token in
+        [&b"junk"[..], br#"{"input":0,"name":"z","records":1}"#, br#"{"input":9,"name":"","records":1}"#]
+    {
+        let refused = source(r#"["x","y"]"#).open(Some(token)).err().expect("refused");
+        assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
+    }
+}
+
+#[test]
+fn csv_comes_with_any_separator_and_remarks_before_it() {
+    let row = |separator: &str| {
+        let cells = ["Id", "TimeGenerated [UTC]", "UserAgent"].join(separator);
+        format!("{cells}\r\na{separator}9.1.2007 09:41{separator}\"x{separator}y\"\r\n")
+    };
+    for (text, agent) in [
+        (row(","), "x,y"),
+        (row(";"), "x;y"),
+        (row("\t"), "x\ty"),
+        (format!("sep=;\r\n{}", row(";")), "x;y"),
+        (format!("\u{feff}#TYPE System.Data.DataRow\r\n{}", row(",")), "x,y"),
+    ] {
+        let run = decode(text.as_bytes());
+        assert_eq!((ids(&run), run.column("properties.userAgent")), (vec!["a"], vec![agent]), "{text}");
+    }
 }
 
 #[test]

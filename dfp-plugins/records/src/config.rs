@@ -3,7 +3,7 @@
 use dfp_plugin::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
-use crate::fields;
+use crate::missing::MISSING;
 
 /// How the source reads. JSON Schema: `config.schema.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -11,9 +11,11 @@ use crate::fields;
 pub struct Config {
     /// Files or addresses, read in this order.
     pub inputs: Vec<String>,
-    /// Columns to emit, named by their paths in a diagnostic record (`properties.deviceDetail.browser`) whatever the
-    /// envelope. Paths nobody knows are text, nested values as JSON.
-    pub columns: Vec<String>,
+    /// Columns to emit, named by their dotted paths in the log's own record whatever the envelope; `None` means every
+    /// known field but the long lists. Paths nobody knows are text, nested values as JSON.
+    pub columns: Option<Vec<String>>,
+    /// Texts that mean "no value".
+    pub missing: Vec<String>,
     /// Rows in a batch; one that holds much text ends earlier.
     pub batch_rows: usize,
     /// Longer records are rejected as `oversized`.
@@ -38,7 +40,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             inputs: Vec::new(),
-            columns: fields::default_columns(),
+            columns: None,
+            missing: MISSING.iter().map(|&text| text.to_owned()).collect(),
             batch_rows: 8192,
             max_record_bytes: 16 << 20,
             max_depth: 128,
@@ -48,9 +51,11 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Refuses values that the reader cannot work with.
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Refuses values that the reader of the log with this id cannot work with.
+    pub(crate) fn check(&self, log: &str) -> Result<()> {
         const MOST_COLUMNS: usize = 4096;
+        let invalid =
+            |what: &str| Error::new(ErrorKind::InvalidConfig, format!("configuring source {log}: {what}"));
         for (name, value, most) in [
             ("batch_rows", self.batch_rows, 1 << 20),
             ("max_record_bytes", self.max_record_bytes, 512 << 20),
@@ -60,10 +65,10 @@ impl Config {
                 return Err(invalid(&format!("{name} is {value}; it may be from 1 to {most}")));
             }
         }
-        if self.columns.len() > MOST_COLUMNS {
-            return Err(invalid(&format!("{} columns; at most {MOST_COLUMNS} are read", self.columns.len())));
+        let mut names: Vec<&str> = self.columns.iter().flatten().map(String::as_str).collect();
+        if names.len() > MOST_COLUMNS {
+            return Err(invalid(&format!("{} columns; at most {MOST_COLUMNS} are read", names.len())));
         }
-        let mut names: Vec<&str> = self.columns.iter().map(String::as_str).collect();
         names.sort_unstable();
         if let Some(name) = names.windows(2).find_map(|pair| (pair[0] == pair[1]).then_some(pair[0])) {
             return Err(invalid(&format!("column {name} is asked for twice")));
@@ -78,10 +83,6 @@ impl Config {
     }
 }
 
-fn invalid(what: &str) -> Error {
-    Error::new(ErrorKind::InvalidConfig, format!("configuring source azure-ad: {what}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,7 +93,7 @@ mod tests {
         let members: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
         assert_eq!(
             members,
-            ["batch_rows", "columns", "inputs", "max_depth", "max_record_bytes", "unreadable"]
+            ["batch_rows", "columns", "inputs", "max_depth", "max_record_bytes", "missing", "unreadable"]
         );
         let defaults = Config::default();
         for (name, value) in [
@@ -103,8 +104,9 @@ mod tests {
             assert_eq!(schema["properties"][name]["default"], value, "{name}");
             let config = format!("{{\"{name}\":{}}}", schema["properties"][name]["maximum"]);
             let most: Config = serde_json::from_str(&config).unwrap();
-            assert!(most.check().is_ok(), "{config}");
+            assert!(most.check("plain").is_ok(), "{config}");
         }
+        assert_eq!(schema["properties"]["missing"]["default"], serde_json::json!(defaults.missing));
         assert!(serde_json::from_str::<Config>(r#"{"input":[]}"#).is_err());
     }
 
@@ -120,7 +122,7 @@ mod tests {
             (r#"{"columns":["_time"]}"#, "_time"),
         ] {
             let config: Config = serde_json::from_str(config).unwrap();
-            let error = config.check().expect_err("refused");
+            let error = config.check("plain").expect_err("refused");
             assert_eq!(error.kind(), ErrorKind::InvalidConfig);
             assert!(error.to_string().contains(named), "{error}");
         }
