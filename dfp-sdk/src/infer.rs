@@ -12,7 +12,7 @@ use arrow_select::take::take_record_batch;
 use dfp_core::{Counts, Error, ErrorKind, Host, Model, ORIGIN, Reject, Result, Sink, parallel_map, reason};
 use dfp_prep::derive::Deriver;
 use dfp_prep::{split, window};
-use dfp_store::{Snapshot, Store, day_of, model_name};
+use dfp_store::{Snapshot, Store, day_of, model_name, project};
 use serde::Serialize;
 
 use crate::Progress;
@@ -295,11 +295,13 @@ fn groups(loaded: &RecordBatch, host: &dyn Host) -> Result<Vec<(String, RecordBa
 }
 
 /// History and new rows together, oldest first, and which rows are new. A new row that the history already holds counts
-/// once, as new.
+/// once, as new. The history may be of an older profile: its columns are matched by name.
 fn merge(history: Option<&RecordBatch>, new: &RecordBatch) -> Result<(RecordBatch, BooleanArray)> {
     let Some(history) = history else {
         return Ok((new.clone(), BooleanArray::from(vec![true; new.num_rows()])));
     };
+    let history = &project(history, &new.schema())
+        .map_err(|e| Error::new(ErrorKind::SchemaMismatch, format!("the profile has changed: {e}")))?;
     let hashes: HashSet<u64> = window::row_hashes(new)?.values().iter().copied().collect();
     let others: BooleanArray =
         window::row_hashes(history)?.values().iter().map(|hash| Some(!hashes.contains(hash))).collect();

@@ -1,0 +1,152 @@
+//! Training and inference from outside, with a linked source: what one store, one user or one profile can do to the others.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
+
+use dfp_sdk::core::{Result, Sink};
+use dfp_sdk::host::Plugins;
+use dfp_sdk::{InferReport, PipelineConfig, Run, ScoresSink, Silent, TrainReport};
+use tempfile::TempDir;
+
+const HEAD: &str = r#"
+name = "office"
+features = ["app", "city", "city_days", "cities_1d"]
+[entity]
+inputs = ["properties.userPrincipalName"]
+[history]
+min_history = 20
+min_increment = 1
+"#;
+
+const APP: &str = r#"
+[[load]]
+name = "app"
+rule = "rename"
+input = "properties.appDisplayName"
+"#;
+
+const CITY: &str = r#"
+[[load]]
+name = "city"
+rule = "rename"
+input = "properties.location.city"
+"#;
+
+const CLIENT: &str = r#"
+[[load]]
+name = "client"
+rule = "rename"
+input = "properties.clientAppUsed"
+"#;
+
+const DERIVED: &str = r#"
+[[derive]]
+name = "city_days"
+rule = "days-seen"
+input = "city"
+[[derive]]
+name = "cities_1d"
+rule = "sliding-distinct"
+input = "city"
+period = "1d"
+"#;
+
+/// A directory with logs, a profile and a store.
+struct Place {
+    directory: TempDir,
+    plugins: Plugins,
+}
+
+impl Place {
+    /// Twelve days of two users, in one file a day, and a profile of three load columns.
+    fn new() -> Self {
+        let plugins = Plugins::new().link(dfp_plugin::linked_source::<dfp_azure_ad::AzureAd>());
+        let place = Self { directory: tempfile::tempdir().unwrap(), plugins };
+        place.profile(&[HEAD, APP, CITY, CLIENT, DERIVED]);
+        for day in 1..=12 {
+            place.log(day, &["ann@x.com", "bob@x.com"]);
+        }
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn profile(&self, parts: &[&str]) {
+        fs::write(self.path("profile.toml"), parts.concat()).unwrap();
+    }
+
+    /// A day's log: five records of each user.
+    fn log(&self, day: u32, users: &[&str]) {
+        let mut text = String::new();
+        for (nth, user) in users.iter().enumerate() {
+            for hour in 8..13 {
+                let app = ["Mail", "Files", "Portal"][(hour + nth) % 3];
+                let city = if hour == 12 && day % 4 == 0 { "Bergen" } else { "Oslo" };
+                let time = format!("2026-03-{day:02}T{hour:02}:00:00Z");
+                let record = serde_json::json!({
+                    "time": time, "category": "SignInLogs",
+                    "properties": {
+                        "id": format!("{user} {day} {hour}"), "createdDateTime": time,
+                        "userPrincipalName": user, "appDisplayName": app, "clientAppUsed": "Browser",
+                        "location": {"city": city},
+                    },
+                });
+                writeln!(text, "{record}").unwrap();
+            }
+        }
+        fs::write(self.path(&format!("2026-03-{day:02}.json")), text).unwrap();
+    }
+
+    /// A run over the logs of some days. `more` goes to the end of the pipeline file.
+    fn run(&self, days: impl IntoIterator<Item = u32>, more: &str) -> Run<'_> {
+        let inputs: Vec<PathBuf> =
+            days.into_iter().map(|day| self.path(&format!("2026-03-{day:02}.json"))).collect();
+        let text = format!(
+            "[source]\nplugin = \"azure-ad\"\ninputs = {inputs:?}\n[profile]\nfile = {:?}\n\
+             [store]\npath = {:?}\n{more}",
+            self.path("profile.toml"),
+            self.path("store"),
+        );
+        Run::new(PipelineConfig::from_toml(&text).unwrap(), &self.plugins).unwrap()
+    }
+
+    fn train(&self, days: impl IntoIterator<Item = u32>) -> TrainReport {
+        self.run(days, "").train(&mut Silent).unwrap()
+    }
+
+    /// The report, and scores by record id. Rows are not remembered.
+    fn infer(&self, days: impl IntoIterator<Item = u32>) -> Result<(InferReport, BTreeMap<String, f64>)> {
+        let findings = self.path("findings.jsonl");
+        let more = format!("[infer]\nremember = false\nthreads = 2\nfindings = {findings:?}");
+        let scores = self.path("scores.jsonl");
+        let mut sink = ScoresSink::create(&scores)?;
+        let report = self.run(days, &more).infer(&mut [&mut sink as &mut dyn Sink], &mut Silent)?;
+        let line = |line: &str| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            (line["id"].as_str().unwrap().to_owned(), line["score"].as_f64().unwrap())
+        };
+        Ok((report, fs::read_to_string(&scores).unwrap().lines().map(line).collect()))
+    }
+}
+
+#[test]
+fn a_profile_may_gain_lose_and_swap_columns_after_training() {
+    let place = Place::new();
+    place.train(1..=10);
+    let (report, scores) = place.infer(11..=12).unwrap();
+    assert_eq!((report.counts.used, scores.len()), (20, 20), "{:?}", report.counts);
+    let added = "[[load]]\nname = \"record\"\nrule = \"rename\"\ninput = \"properties.id\"\n";
+    for (change, parts) in [
+        ("one more", vec![HEAD, APP, CITY, CLIENT, added, DERIVED]),
+        ("one more in front", vec![HEAD, added, APP, CITY, CLIENT, DERIVED]),
+        ("one fewer", vec![HEAD, APP, CITY, DERIVED]),
+        ("swapped", vec![HEAD, CITY, APP, CLIENT, DERIVED]),
+    ] {
+        place.profile(&parts);
+        assert_eq!(place.infer(11..=12).unwrap().1, scores, "{change}");
+    }
+}
