@@ -40,7 +40,8 @@ pub struct Run<'a> {
 /// Which users and files a run takes; everything by default.
 #[derive(Debug, Clone, Default)]
 pub struct Choice {
-    /// Users left out, or the only ones taken.
+    /// Users left out, or the only ones taken, as people write their names: their records, and models of their own. The
+    /// shared model learns from all stored histories.
     pub users: Selection,
     /// Files dated earlier are left out; nanoseconds since 1970.
     pub start: Option<i64>,

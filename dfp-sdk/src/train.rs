@@ -28,7 +28,7 @@ pub struct TrainReport {
     pub trained: usize,
     /// Whether the shared model was trained.
     pub generic: bool,
-    /// Entities without a new model: too few records in all, or too few new ones.
+    /// Entities asked for without a new model: too few records in all, or too few new ones.
     pub waiting: usize,
     /// Entities whose fit failed, and why. Their earlier models, if any, stay in force.
     pub failed: BTreeMap<String, String>,
@@ -178,12 +178,12 @@ impl Run<'_> {
         let trainer = self.trainer()?;
         let context = self.fit_context(population);
         let entities = publication.entities(&self.profile.name)?;
-        let is_due = |EntityInfo { entity, statistics }: &EntityInfo| {
-            self.choice.users.holds(entity)
-                && self.profile.history.is_due(statistics.rows, statistics.increment())
-        };
-        let ready: Vec<&EntityInfo> = entities.iter().filter(|entity| is_due(entity)).collect();
-        report.waiting = entities.len() - ready.len();
+        let users = self.choice.users.keys(&self.profile.entity);
+        let chosen = entities.iter().filter(|info| users.holds(&info.entity));
+        let (ready, waiting): (Vec<_>, Vec<_>) = chosen.partition(|EntityInfo { statistics, .. }| {
+            self.profile.history.is_due(statistics.rows, statistics.increment())
+        });
+        report.waiting = waiting.len();
         progress.begin("fitting", Some(ready.len() as u64), "entities");
         for group in ready.chunks(context.threads * FITS_IN_FLIGHT_PER_THREAD) {
             self.cancel.check("training")?;

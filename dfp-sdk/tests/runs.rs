@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use dfp_sdk::core::{Result, Sink};
 use dfp_sdk::host::Plugins;
-use dfp_sdk::{InferReport, PipelineConfig, Run, ScoresSink, Silent, TrainReport};
+use dfp_sdk::prep::Selection;
+use dfp_sdk::{Choice, InferReport, PipelineConfig, Run, ScoresSink, Silent, TrainReport};
 use tempfile::TempDir;
 
 const HEAD: &str = r#"
@@ -148,5 +149,26 @@ fn a_profile_may_gain_lose_and_swap_columns_after_training() {
     ] {
         place.profile(&parts);
         assert_eq!(place.infer(11..=12).unwrap().1, scores, "{change}");
+    }
+}
+
+#[test]
+fn users_are_chosen_by_name_in_any_case_and_only_they_are_trained_or_wait() {
+    let choice = |skip: &[&str], only: &[&str]| {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        Choice { users: Selection::new(names(skip), names(only)).unwrap(), ..Choice::default() }
+    };
+    let place = Place::new();
+    place.log(11, &["ann@x.com", "bob@x.com", "eve@x.com"]);
+    for (choice, trained, waiting) in [
+        (choice(&[], &["ANN@X.com"]), 1, 0),
+        (choice(&["ANN@X.com"], &[]), 1, 1),
+        (choice(&[], &["Eve@X.com"]), 0, 1),
+    ] {
+        let _ = fs::remove_dir_all(place.path("store"));
+        let more = "[train]\nusers = \"generic\"";
+        place.run(1..=10, more).train(&mut Silent).unwrap();
+        let report = place.run([11], "").choosing(choice.clone()).train(&mut Silent).unwrap();
+        assert_eq!((report.trained, report.waiting), (trained, waiting), "{choice:?}");
     }
 }
