@@ -8,7 +8,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampNanosecondType,
 };
-use arrow_array::{Array, RecordBatch, StringArray};
+use arrow_array::{Array, Float64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, SchemaRef};
 use dfp_core::{EVENT_TIME, Error, ErrorKind, ORIGIN, RECORD_ID, Result, SCORE, Sink};
 use dfp_prep::ENTITY;
@@ -86,9 +86,9 @@ impl FindingReader {
     /// The findings of one scored batch, in row order.
     ///
     /// # Errors
-    /// If a standard column is missing.
+    /// If a standard column is missing or of another type.
     pub fn read(&self, batch: &RecordBatch) -> Result<Vec<Finding>> {
-        let scores = column(batch, SCORE)?.as_primitive::<Float64Type>();
+        let scores = scores(batch)?;
         let above = (0..batch.num_rows()).filter(|&row| scores.value(row) > self.threshold);
         above.map(|row| self.finding(batch, row, scores.value(row))).collect()
     }
@@ -221,6 +221,12 @@ pub(crate) fn times(batch: &RecordBatch) -> Result<&[i64]> {
     let times = times
         .ok_or_else(|| Error::new(ErrorKind::SchemaMismatch, format!("column {EVENT_TIME} is no time")))?;
     Ok(times.values())
+}
+
+fn scores(batch: &RecordBatch) -> Result<&Float64Array> {
+    column(batch, SCORE)?
+        .as_primitive_opt()
+        .ok_or_else(|| Error::new(ErrorKind::SchemaMismatch, format!("column {SCORE} is not float64")))
 }
 
 fn text(batch: &RecordBatch, name: &str, row: usize) -> Result<Option<String>> {
@@ -369,7 +375,7 @@ impl Sink for ScoresSink {
 
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let (users, models) = (strings(batch, ENTITY)?, strings(batch, MODEL)?);
-        let scores = column(batch, SCORE)?.as_primitive::<Float64Type>();
+        let scores = scores(batch)?;
         for row in 0..batch.num_rows() {
             self.file.json_line(&ScoreLine {
                 id: text(batch, RECORD_ID, row)?,
@@ -395,7 +401,7 @@ impl Sink for ScoresSink {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::{ArrayRef, Float32Array, Float64Array, Int64Array, TimestampNanosecondArray};
+    use arrow_array::{ArrayRef, Float32Array, Int64Array, TimestampNanosecondArray};
 
     use super::*;
 
@@ -462,5 +468,8 @@ mod tests {
     fn a_batch_without_the_standard_columns_is_refused() {
         let empty = RecordBatch::new_empty(Arc::new(arrow_schema::Schema::empty()));
         assert_eq!(reader(1.0).read(&empty).unwrap_err().kind(), ErrorKind::SchemaMismatch);
+        let text = StringArray::from(vec!["high"]);
+        let worded = RecordBatch::try_from_iter([(SCORE, Arc::new(text) as ArrayRef)]).unwrap();
+        assert_eq!(reader(1.0).read(&worded).unwrap_err().kind(), ErrorKind::SchemaMismatch);
     }
 }

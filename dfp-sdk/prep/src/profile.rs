@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use dfp_core::{EVENT_TIME, ORIGIN, RECORD_ID};
+use dfp_core::{EVENT_TIME, ORIGIN, RECORD_ID, SCORE};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -12,6 +12,11 @@ use crate::{Error, Period, Result, Span};
 
 /// Column of loaded batches: whose event it is (utf8, never null, folded if the profile says so).
 pub const ENTITY: &str = "_entity";
+
+/// Columns that stand beside a profile's own in scored batches, whatever model it is that scores.
+const SCORED: [&str; 4] = [SCORE, "model", "max_abs_z", "mean_abs_z"];
+/// Endings of the columns that scored batches have for each feature.
+const SCORED_ENDINGS: [&str; 4] = ["_pred", "_loss", "_z_loss", "_surprise"];
 
 /// The five things that make a data source - entity, time, features, load columns, derive columns - and how much
 /// history a model learns from.
@@ -728,6 +733,7 @@ impl Profile {
             require(!name.starts_with('_'), &key, || {
                 "names with a leading underscore are reserved".to_owned()
             })?;
+            require(!SCORED.contains(&name.as_str()), &key, || "scored batches call theirs so".to_owned())?;
             require(seen.insert(name), &key, || "another column has the same name".to_owned())?;
         }
         Ok(())
@@ -762,6 +768,22 @@ impl Profile {
             require(known, "features", || format!("`{name}` is neither a load nor a derive column"))?;
             let date = load.is_some_and(|column| matches!(column.rule, LoadRule::DateTime { .. }));
             require(!date, "features", || format!("`{name}` is a date-time; derive a number from it"))?;
+        }
+        self.validate_scored_names()
+    }
+
+    /// In a scored batch every column has a name of its own.
+    fn validate_scored_names(&self) -> Result<()> {
+        let load = self.load.iter().map(|column| column.name.clone());
+        let mut seen: BTreeSet<_> =
+            load.chain(self.derive.iter().map(|column| column.name.clone())).collect();
+        for feature in &self.features {
+            for ending in SCORED_ENDINGS {
+                let scored = format!("{feature}{ending}");
+                require(seen.insert(scored.clone()), "features", || {
+                    format!("what scoring tells about `{feature}` is called `{scored}`, like another column")
+                })?;
+            }
         }
         Ok(())
     }
@@ -976,6 +998,13 @@ mod tests {
             ("history = { max_history = \"5 moons\" }", "has no unit"),
             ("history = { max_hitsory = 5 }", "max_hitsory"),
             ("[[load]]\nname = \"_x\"\nrule = \"column\"", "reserved"),
+            ("[[load]]\nname = \"score\"\nrule = \"column\"", "load column `score`: scored batches"),
+            ("[[derive]]\nname = \"model\"\nrule = \"increment\"", "derive column `model`: scored batches"),
+            ("[[load]]\nname = \"app_pred\"\nrule = \"column\"", "about `app` is called `app_pred`, like"),
+            (
+                "features = [\"app\", \"app_z\"]\n[[load]]\nname = \"app_z\"\nrule = \"column\"",
+                "about `app_z` is called `app_z_loss`, like",
+            ),
             ("[[load]]\nname = \"x\"\nrule = \"column\"\ninptu = \"y\"", "inptu"),
             ("[[load]]\nname = \"x\"\nrule = \"colunm\"", "colunm"),
             ("[[load]]\nname = \"x\"\nrule = \"coalesce\"\ninputs = []", "load column `x`: inputs is empty"),
