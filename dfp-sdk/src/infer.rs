@@ -24,7 +24,7 @@ use crate::run::{Collect, Run, StepTime, Steps, Warnings, check_counts, finish};
 pub const NO_MODEL: &str = "no-model";
 /// Reason of rejects: the stored model was trained with other columns than the profile now gives.
 pub const MODEL_MISMATCH: &str = "model-mismatch";
-/// Reason of rejects: the stored model or history is damaged.
+/// Reason of rejects: the stored model or history is damaged, or a newer version wrote the model.
 pub const NOT_SCORED: &str = "not-scored";
 
 /// How far back a model looks for what a row repeats or adds to, nanoseconds: a day.
@@ -67,7 +67,8 @@ impl Run<'_> {
     pub fn infer(&self, sinks: &mut [&mut dyn Sink], progress: &mut dyn Progress) -> Result<InferReport> {
         let periods = self.periods()?;
         let store = Store::open_existing(&self.config.store.path)?;
-        if store.snapshot()?.models()?.is_empty() {
+        // If one cannot be read, that is for the records that need it.
+        if store.snapshot()?.models().is_ok_and(|models| models.is_empty()) {
             let what = format!("{} holds no model; run `dfp train` first", self.config.store.path.display());
             return Err(Error::new(ErrorKind::NotFound, what));
         }
@@ -109,8 +110,10 @@ impl Run<'_> {
             let mut used = 0;
             for scored in self.score_groups(store, &groups)? {
                 self.cancel.check("scoring")?;
-                let names = if scored.own_model { &mut own } else { &mut shared };
-                names.insert(scored.entity.to_owned());
+                if scored.result.is_ok() {
+                    let names = if scored.own_model { &mut own } else { &mut shared };
+                    names.insert(scored.entity.to_owned());
+                }
                 used += write(sinks, &mut bound, &*host, &scored)?;
             }
             if self.config.infer.remember {
@@ -144,32 +147,31 @@ impl Run<'_> {
     ) -> Result<Vec<Scored<'g>>> {
         let snapshot = store.snapshot()?;
         let fallback = model_name(&self.profile.name, &self.profile.entity.fallback);
-        let fallback = load_model(&snapshot, &fallback)?;
+        let fallback = load_model(&snapshot, &fallback);
         let threads = threads(self.config.infer.threads);
-        let scored = parallel_map(groups.len(), threads, |index| {
+        Ok(parallel_map(groups.len(), threads, |index| {
             let (entity, rows) = &groups[index];
             self.score_entity(&snapshot, fallback.as_ref(), entity, rows)
-        });
-        scored.into_iter().collect()
+        }))
     }
 
     fn score_entity<'g>(
         &self,
         snapshot: &Snapshot,
-        fallback: Option<&NamedModel>,
+        fallback: Option<&Result<NamedModel>>,
         entity: &'g str,
         rows: &'g RecordBatch,
-    ) -> Result<Scored<'g>> {
-        let own = load_model(snapshot, &model_name(&self.profile.name, entity))?;
-        let own_model = own.is_some();
-        let scored = own.as_ref().or(fallback).map_or_else(
-            || {
+    ) -> Scored<'g> {
+        let own = load_model(snapshot, &model_name(&self.profile.name, entity));
+        let result = match own.as_ref().or(fallback) {
+            Some(Ok(model)) => self.score_rows(snapshot, model, entity, rows),
+            Some(Err(error)) => Err(Error::new(error.kind(), error.to_string())),
+            None => {
                 let what = "neither a model of this entity nor a shared one is stored; run `dfp train` first";
                 Err(Error::new(ErrorKind::NotFound, what))
-            },
-            |model| self.score_rows(snapshot, model, entity, rows),
-        );
-        Ok(Scored { entity, rows, own_model, result: scored })
+            }
+        };
+        Scored { entity, rows, own_model: own.is_some(), result }
     }
 
     /// Scores the rows beside their history: derived columns see all of it, and so that a score does not depend on how
@@ -215,12 +217,15 @@ struct NamedModel {
     model: Arc<dyn Model>,
 }
 
-fn load_model(snapshot: &Snapshot, name: &str) -> Result<Option<NamedModel>> {
-    let Some(info) = snapshot.model_info(name, None)? else { return Ok(None) };
-    let label = info.cite();
-    let bytes = snapshot.model_bytes(name, Some(info.version))?.unwrap_or_default();
-    let model = dfp_models::load(&bytes).map_err(|e| e.context(format!("loading model {label}")))?;
-    Ok(Some(NamedModel { label, model }))
+/// The newest model of that name; `None` if there is none.
+fn load_model(snapshot: &Snapshot, name: &str) -> Option<Result<NamedModel>> {
+    let info = snapshot.model_info(name, None).transpose()?;
+    Some(info.map_err(Error::from).and_then(|info| {
+        let label = info.cite();
+        let bytes = snapshot.model_bytes(name, Some(info.version))?.unwrap_or_default();
+        let model = dfp_models::load(&bytes).map_err(|e| e.context(format!("loading model {label}")))?;
+        Ok(NamedModel { label, model })
+    }))
 }
 
 /// The derived rows beside the model's name and its scores.

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use dfp_sdk::core::{Result, Sink};
 use dfp_sdk::host::Plugins;
 use dfp_sdk::prep::Selection;
-use dfp_sdk::{Choice, InferReport, PipelineConfig, Run, ScoresSink, Silent, TrainReport};
+use dfp_sdk::store::{FILE, ModelDetails, Store};
+use dfp_sdk::{Choice, InferReport, NOT_SCORED, PipelineConfig, Run, ScoresSink, Silent, TrainReport};
+use redb::{Database, Key, ReadableTable, TableDefinition};
 use tempfile::TempDir;
 
 const HEAD: &str = r#"
@@ -115,6 +117,19 @@ impl Place {
         Run::new(PipelineConfig::from_toml(&text).unwrap(), &self.plugins).unwrap()
     }
 
+    /// Damages a stored value.
+    fn damage<'k, K: Key + 'static>(&self, table: &str, key: K::SelfType<'k>) {
+        let database = Database::open(self.path("store").join(FILE)).unwrap();
+        let transaction = database.begin_write().unwrap();
+        let definition: TableDefinition<'_, K, &[u8]> = TableDefinition::new(table);
+        let mut table = transaction.open_table(definition).unwrap();
+        let mut value = table.get(&key).unwrap().unwrap().value().to_vec();
+        *value.last_mut().unwrap() ^= 0x40;
+        table.insert(&key, value.as_slice()).unwrap();
+        drop(table);
+        transaction.commit().unwrap();
+    }
+
     fn train(&self, days: impl IntoIterator<Item = u32>) -> TrainReport {
         self.run(days, "").train(&mut Silent).unwrap()
     }
@@ -171,4 +186,30 @@ fn users_are_chosen_by_name_in_any_case_and_only_they_are_trained_or_wait() {
         let report = place.run([11], "").choosing(choice.clone()).train(&mut Silent).unwrap();
         assert_eq!((report.trained, report.waiting), (trained, waiting), "{choice:?}");
     }
+}
+
+#[test]
+fn a_model_that_cannot_be_read_costs_the_records_it_would_score_and_no_others() {
+    let place = Place::new();
+    place.train(1..=10);
+    let whole = place.infer(11..=12).unwrap().1;
+    assert_eq!(whole.len(), 20);
+
+    let publish = |name: &str| {
+        let store = Store::open(place.path("store")).unwrap();
+        let mut publication = store.publication().unwrap();
+        publication.put_model(name, b"no model", &ModelDetails::default()).unwrap();
+        publication.commit().unwrap();
+    };
+    publish("office/generic_user");
+    assert_eq!(place.infer(11..=12).unwrap().1, whole, "nobody needs the shared model");
+    publish("office/ann@x.com");
+    place.log(12, &["ann@x.com", "bob@x.com", "eve@x.com"]);
+    let (report, scores) = place.infer(11..=12).unwrap();
+    assert_eq!(report.counts.rejected[NOT_SCORED], 15, "{:?}", report.counts);
+    assert_eq!((report.own_model, report.shared_model, report.counts.used), (1, 0, 10));
+    assert!(scores.iter().all(|(id, score)| id.starts_with("bob") && whole[id] == *score), "{scores:?}");
+
+    place.damage::<(&str, u32)>("model_info", ("office/ann@x.com", 2));
+    assert_eq!(place.infer(11..=12).unwrap().1, scores);
 }
