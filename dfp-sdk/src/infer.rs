@@ -9,7 +9,9 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use arrow_select::take::take_record_batch;
-use dfp_core::{Counts, Error, ErrorKind, Host, Model, ORIGIN, Reject, Result, Sink, parallel_map, reason};
+use dfp_core::{
+    Counts, Error, ErrorKind, Host, Level, Model, ORIGIN, Reject, Result, Sink, parallel_map, reason,
+};
 use dfp_prep::derive::Deriver;
 use dfp_prep::{split, window};
 use dfp_store::{Snapshot, Store, day_of, model_name, project};
@@ -18,7 +20,7 @@ use serde::Serialize;
 use crate::Progress;
 use crate::config::threads;
 use crate::finding::{FeatureText, FindingReader, FindingsSink, MODEL, strings, times};
-use crate::run::{Collect, Run, StepTime, Steps, Warnings, check_counts, finish};
+use crate::run::{Collect, Run, StepTime, Steps, Warnings, check_counts, finish, reject_all};
 
 /// Reason of rejects: neither the entity nor the shared model is in the store.
 pub const NO_MODEL: &str = "no-model";
@@ -117,12 +119,7 @@ impl Run<'_> {
                 used += write(sinks, &mut bound, &*host, &scored)?;
             }
             if self.config.infer.remember {
-                let mut publication = store.publication()?;
-                for (entity, rows) in &groups {
-                    let hashes = window::row_hashes(rows)?;
-                    publication.append_history(&self.profile.name, entity, rows, &hashes)?;
-                }
-                publication.commit()?;
+                self.extend_histories(store, &groups, &*host)?;
             }
             let counts = host.counts(used);
             check_counts(&counts)?;
@@ -137,6 +134,28 @@ impl Run<'_> {
         progress.end();
         (report.own_model, report.shared_model) = (own.len(), shared.len());
         Ok(())
+    }
+
+    /// Adds rows to the histories that can take them.
+    fn extend_histories(
+        &self,
+        store: &Store,
+        groups: &[(String, RecordBatch)],
+        host: &dyn Host,
+    ) -> Result<()> {
+        let mut publication = store.publication()?;
+        for (entity, rows) in groups {
+            let hashes = window::row_hashes(rows)?;
+            match publication.append_history(&self.profile.name, entity, rows, &hashes) {
+                Ok(_) => (),
+                Err(error) if error.is_local() => {
+                    let what = format!("records of {entity} are not remembered: {error}");
+                    host.log(Level::Warn, "infer", &what);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(publication.commit()?)
     }
 
     /// Scores one period's rows, entities in parallel, in the order of the entities.
@@ -250,12 +269,12 @@ fn write(
 ) -> Result<u64> {
     let batch = match &scored.result {
         Ok(batch) => batch,
-        Err(error) => return reject_all(host, scored.rows, error),
+        Err(error) => return reject_unscored(host, scored.rows, error),
     };
     if let Some(schema) = bound {
         if *schema != batch.schema() {
             let what = "its model gives other columns than the first model of this run; train again";
-            return reject_all(host, scored.rows, &Error::new(ErrorKind::SchemaMismatch, what));
+            return reject_unscored(host, scored.rows, &Error::new(ErrorKind::SchemaMismatch, what));
         }
     } else {
         for sink in sinks.iter_mut() {
@@ -269,16 +288,13 @@ fn write(
     Ok(batch.num_rows() as u64)
 }
 
-fn reject_all(host: &dyn Host, rows: &RecordBatch, error: &Error) -> Result<u64> {
+fn reject_unscored(host: &dyn Host, rows: &RecordBatch, error: &Error) -> Result<u64> {
     let reason = match error.kind() {
         ErrorKind::NotFound => NO_MODEL,
         ErrorKind::SchemaMismatch => MODEL_MISMATCH,
         _ => NOT_SCORED,
     };
-    let origins = strings(rows, ORIGIN)?;
-    for row in 0..rows.num_rows() {
-        host.reject(Reject::new(origins.value(row), reason, error.to_string()));
-    }
+    reject_all(host, rows, reason, &error.to_string())?;
     Ok(0)
 }
 

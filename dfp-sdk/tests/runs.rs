@@ -9,7 +9,9 @@ use dfp_sdk::core::{Result, Sink};
 use dfp_sdk::host::Plugins;
 use dfp_sdk::prep::Selection;
 use dfp_sdk::store::{FILE, ModelDetails, Store};
-use dfp_sdk::{Choice, InferReport, NOT_SCORED, PipelineConfig, Run, ScoresSink, Silent, TrainReport};
+use dfp_sdk::{
+    Choice, InferReport, NOT_SCORED, NOT_STORED, PipelineConfig, Run, ScoresSink, Silent, TrainReport,
+};
 use redb::{Database, Key, ReadableTable, TableDefinition};
 use tempfile::TempDir;
 
@@ -212,4 +214,26 @@ fn a_model_that_cannot_be_read_costs_the_records_it_would_score_and_no_others() 
 
     place.damage::<(&str, u32)>("model_info", ("office/ann@x.com", 2));
     assert_eq!(place.infer(11..=12).unwrap().1, scores);
+}
+
+#[test]
+fn a_damaged_history_costs_its_entity_a_model_and_its_records_and_nobody_else() {
+    let place = Place::new();
+    place.train(1..=10);
+    let march_10 = dfp_sdk::store::day_of(1_773_100_800_000_000_000);
+    place.damage::<(&str, &str, i32)>("history", ("office", "ann@x.com", march_10));
+
+    // Her new days can be stored, but not learned from.
+    let report = place.train([11]);
+    assert_eq!((report.counts.used, report.trained, report.generic), (10, 1, true));
+    assert!(report.failed["ann@x.com"].contains("damaged") && report.failed.len() == 1, "{report:?}");
+
+    // The damaged day cannot take hers, which are no repeats for all one can tell.
+    let report = place.train([10, 12]);
+    assert_eq!((report.counts.rejected[NOT_STORED], report.counts.rejected["duplicate"]), (5, 5));
+    assert_eq!((report.counts.used, report.trained, report.failed.len()), (10, 1, 1));
+
+    let findings = format!("[infer]\nfindings = {:?}", place.path("findings.jsonl"));
+    let report = place.run([10], &findings).infer(&mut [], &mut Silent).unwrap();
+    assert_eq!((report.counts.rejected[NOT_SCORED], report.counts.used), (5, 5), "{:?}", report.counts);
 }
