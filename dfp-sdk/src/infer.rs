@@ -13,7 +13,7 @@ use dfp_core::{
     Counts, Error, ErrorKind, Host, Level, Model, ORIGIN, Reject, Result, Sink, parallel_map, reason,
 };
 use dfp_prep::derive::Deriver;
-use dfp_prep::{split, window};
+use dfp_prep::{MaxHistory, split, window};
 use dfp_store::{Snapshot, Store, day_of, model_name, project};
 use serde::Serialize;
 
@@ -202,7 +202,8 @@ impl Run<'_> {
         entity: &str,
         rows: &RecordBatch,
     ) -> Result<RecordBatch> {
-        let history = snapshot.history(&self.profile.name, entity, self.days_before(times(rows)?))?;
+        let days = self.days_before(snapshot, entity, times(rows)?)?;
+        let history = snapshot.history(&self.profile.name, entity, days)?;
         let (merged, is_new) = merge(history.as_ref(), rows)?;
         let derived = Deriver::new(&self.profile, &merged.schema())?.derive(&merged)?;
         let times = times(&derived)?;
@@ -214,10 +215,15 @@ impl Run<'_> {
     }
 
     /// The days of history that rows of these times, oldest first, can see.
-    fn days_before(&self, times: &[i64]) -> RangeInclusive<i32> {
-        let (Some(&first), Some(&last)) = (times.first(), times.last()) else { return 0..=0 };
-        let from = self.profile.history.earliest(first);
-        from.map_or(i32::MIN, day_of)..=day_of(last)
+    fn days_before(&self, snapshot: &Snapshot, entity: &str, times: &[i64]) -> Result<RangeInclusive<i32>> {
+        let (Some(&first), Some(&last)) = (times.first(), times.last()) else { return Ok(0..=0) };
+        let from = match self.profile.history.max_history {
+            MaxHistory::Rows(rows) => {
+                snapshot.day_of_newest(&self.profile.name, entity, rows, ..day_of(first))?
+            }
+            _ => self.profile.history.earliest(first).map(day_of),
+        };
+        Ok(from.unwrap_or(i32::MIN)..=day_of(last))
     }
 
     fn feature_texts(&self) -> Vec<FeatureText> {

@@ -8,7 +8,7 @@ use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::concat::concat_batches;
 use dfp_core::{Counts, Error, ErrorKind, FitContext, Host, Model, Reject, Result, Trainer, reason};
 use dfp_prep::derive::Deriver;
-use dfp_prep::{split, window};
+use dfp_prep::{MaxHistory, split, window};
 use dfp_store::{EntityInfo, ModelDetails, Publication, Store, day_of, model_name};
 use serde::Serialize;
 
@@ -165,9 +165,12 @@ impl Run<'_> {
     ) -> Result<()> {
         let source = &self.profile.name;
         for EntityInfo { entity, statistics } in publication.entities(source)? {
-            let earliest = statistics.last.and_then(|last| self.profile.history.earliest(last));
-            if let Some(earliest) = earliest {
-                let trimmed = publication.trim_history(source, &entity, day_of(earliest));
+            let first = match self.profile.history.max_history {
+                MaxHistory::Rows(rows) => publication.day_of_newest(source, &entity, rows, ..),
+                _ => Ok(statistics.last.and_then(|last| self.profile.history.earliest(last)).map(day_of)),
+            };
+            if let Some(first) = report.of_entity(&entity, first, progress)?.flatten() {
+                let trimmed = publication.trim_history(source, &entity, first);
                 report.of_entity(&entity, trimmed, progress)?;
             }
         }

@@ -58,6 +58,9 @@ input = "city"
 period = "1d"
 "#;
 
+/// The last day of February 2026, as the store counts days.
+const MARCH: i32 = 20_512;
+
 /// A directory with logs, a profile and a store.
 struct Place {
     directory: TempDir,
@@ -220,8 +223,7 @@ fn a_model_that_cannot_be_read_costs_the_records_it_would_score_and_no_others() 
 fn a_damaged_history_costs_its_entity_a_model_and_its_records_and_nobody_else() {
     let place = Place::new();
     place.train(1..=10);
-    let march_10 = dfp_sdk::store::day_of(1_773_100_800_000_000_000);
-    place.damage::<(&str, &str, i32)>("history", ("office", "ann@x.com", march_10));
+    place.damage::<(&str, &str, i32)>("history", ("office", "ann@x.com", MARCH + 10));
 
     // Her new days can be stored, but not learned from.
     let report = place.train([11]);
@@ -236,4 +238,26 @@ fn a_damaged_history_costs_its_entity_a_model_and_its_records_and_nobody_else() 
     let findings = format!("[infer]\nfindings = {:?}", place.path("findings.jsonl"));
     let report = place.run([10], &findings).infer(&mut [], &mut Silent).unwrap();
     assert_eq!((report.counts.rejected[NOT_SCORED], report.counts.used), (5, 5), "{:?}", report.counts);
+}
+
+#[test]
+fn a_history_of_so_many_rows_keeps_and_reads_no_more_than_whole_days_of_them() {
+    let place = Place::new();
+    let head = HEAD.to_owned() + "max_history = 22\n";
+    place.profile(&[&head, APP, CITY, CLIENT, DERIVED]);
+    assert_eq!(place.train(1..=8).trained, 2);
+    let kept = |place: &Place| {
+        let store = Store::open(place.path("store")).unwrap();
+        let kept = store.snapshot().unwrap().statistics("office", "ann@x.com").unwrap().unwrap();
+        (kept.rows, kept.kept_from)
+    };
+    assert_eq!(kept(&place), (25, Some(MARCH + 4)));
+
+    // What inference adds stays until the next training; only the newest rows are read.
+    let findings = format!("[infer]\nfindings = {:?}", place.path("findings.jsonl"));
+    place.run([9, 10, 11], &findings).infer(&mut [], &mut Silent).unwrap();
+    assert_eq!(kept(&place), (40, Some(MARCH + 4)));
+    place.damage::<(&str, &str, i32)>("history", ("office", "ann@x.com", MARCH + 6));
+    let (report, _) = place.infer([12]).unwrap();
+    assert_eq!(report.counts.used, 10, "{:?}", report.counts);
 }

@@ -164,7 +164,7 @@ pub struct History {
     /// Fewest new rows since the last training. Default 300.
     pub min_increment: u64,
     /// How far back to look: a number of rows, a span such as `"60d"`, or `"all"`. Default 60 days. New rows are no
-    /// exception: this bounds memory.
+    /// exception: a number or a span bounds what is kept, whole days of it, and what is read at once; `"all"` does not.
     pub max_history: MaxHistory,
 }
 
