@@ -291,7 +291,6 @@ impl Run<'_> {
             rows: rows.num_rows() as u64,
             start: times.first().copied(),
             end: times.last().copied(),
-            ..ModelDetails::default()
         })
     }
 }
