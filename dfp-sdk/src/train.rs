@@ -289,8 +289,8 @@ impl Run<'_> {
             entity: entity.to_owned(),
             kind: self.config.model.kind().to_owned(),
             rows: rows.num_rows() as u64,
-            start: times.first().copied(),
-            end: times.last().copied(),
+            start: times.iter().min().copied(),
+            end: times.iter().max().copied(),
         })
     }
 }

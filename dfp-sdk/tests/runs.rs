@@ -261,3 +261,15 @@ fn a_history_of_so_many_rows_keeps_and_reads_no_more_than_whole_days_of_them() {
     let (report, _) = place.infer([12]).unwrap();
     assert_eq!(report.counts.used, 10, "{:?}", report.counts);
 }
+
+#[test]
+fn a_model_tells_when_its_oldest_and_newest_rows_were_even_if_of_many_users() {
+    let place = Place::new();
+    place.log(1, &["zoe@x.com"]);
+    place.log(12, &["ann@x.com"]);
+    place.train(1..=12);
+    let store = Store::open(place.path("store")).unwrap();
+    let details = store.snapshot().unwrap().model_info("office/generic_user", None).unwrap().unwrap().details;
+    let day = |time: Option<i64>| dfp_sdk::store::day_of(time.unwrap()) - MARCH;
+    assert_eq!((day(details.start), day(details.end)), (1, 12));
+}
