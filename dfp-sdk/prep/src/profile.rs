@@ -409,13 +409,8 @@ impl LoadRule {
         }
     }
 
-    fn is_number(&self) -> bool {
-        match self {
-            Self::Column { dtype } | Self::Rename { dtype, .. } => {
-                matches!(dtype, ColumnType::Int | ColumnType::Float)
-            }
-            _ => false,
-        }
+    fn is_float(&self) -> bool {
+        matches!(self, Self::Column { dtype } | Self::Rename { dtype, .. } if *dtype == ColumnType::Float)
     }
 }
 
@@ -747,8 +742,8 @@ impl Profile {
         }
         if let DeriveRule::TravelSpeed { latitude, longitude, .. } = &column.rule {
             for input in [latitude, longitude] {
-                let number = find(input).is_some_and(|load| load.rule.is_number());
-                require(number, &key, || format!("`{input}` must be of type float"))?;
+                let float = find(input).is_some_and(|load| load.rule.is_float());
+                require(float, &key, || format!("`{input}` must be of type float"))?;
             }
         }
         if let DeriveRule::DaysSeen { within: Some(within), .. } = &column.rule {
@@ -1022,6 +1017,10 @@ mod tests {
             (
                 "[[derive]]\nname = \"x\"\nrule = \"travel-speed\"\nlatitude = \"lat\"\nlongitude = \"app\"",
                 "must be of type",
+            ),
+            (
+                "[[load]]\nname = \"lat\"\nrule = \"column\"\ntype = \"int\"\n[[derive]]\nname = \"x\"\nrule = \"travel-speed\"\nlatitude = \"lat\"\nlongitude = \"lat\"",
+                "must be of type float",
             ),
             (
                 "[[derive]]\nname = \"x\"\nrule = \"sliding-count\"\nperiod = \"1h\"\nwhere = { column = \"app\" }",
