@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampNanosecondType,
+    Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, RecordBatch, StringArray};
-use arrow_schema::{DataType, SchemaRef};
+use arrow_array::{Array, Float64Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, SchemaRef, TimeUnit};
 use dfp_core::{EVENT_TIME, Error, ErrorKind, ORIGIN, RECORD_ID, Result, SCORE, Sink};
 use dfp_prep::ENTITY;
 use serde::Serialize;
@@ -86,9 +87,9 @@ impl FindingReader {
     /// The findings of one scored batch, in row order.
     ///
     /// # Errors
-    /// If a standard column is missing.
+    /// If a standard column is missing or of another type.
     pub fn read(&self, batch: &RecordBatch) -> Result<Vec<Finding>> {
-        let scores = column(batch, SCORE)?.as_primitive::<Float64Type>();
+        let scores = scores(batch)?;
         let above = (0..batch.num_rows()).filter(|&row| scores.value(row) > self.threshold);
         above.map(|row| self.finding(batch, row, scores.value(row))).collect()
     }
@@ -169,21 +170,31 @@ fn reason(batch: &RecordBatch, feature: &str, row: usize) -> Option<Reason> {
     })
 }
 
-/// One cell as JSON; what JSON cannot hold (NaN, infinities, nested types) is null.
+/// One cell as JSON: text, booleans, whole and floating numbers, times in nanoseconds. What JSON cannot hold (NaN, infinities) is null, and
+/// so are all other types.
 pub fn cell(array: &dyn Array, row: usize) -> Value {
     if array.is_null(row) {
         return Value::Null;
     }
     match array.data_type() {
         DataType::Utf8 => array.as_string::<i32>().value(row).into(),
+        DataType::LargeUtf8 => array.as_string::<i64>().value(row).into(),
+        DataType::Utf8View => array.as_string_view().value(row).into(),
         DataType::Boolean => array.as_boolean().value(row).into(),
         DataType::Int8 => array.as_primitive::<Int8Type>().value(row).into(),
         DataType::Int16 => array.as_primitive::<Int16Type>().value(row).into(),
         DataType::Int32 => array.as_primitive::<Int32Type>().value(row).into(),
         DataType::Int64 => array.as_primitive::<Int64Type>().value(row).into(),
+        DataType::UInt8 => array.as_primitive::<UInt8Type>().value(row).into(),
+        DataType::UInt16 => array.as_primitive::<UInt16Type>().value(row).into(),
+        DataType::UInt32 => array.as_primitive::<UInt32Type>().value(row).into(),
+        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).into(),
+        DataType::Float16 => f64::from(array.as_primitive::<Float16Type>().value(row)).into(),
         DataType::Float32 => f64::from(array.as_primitive::<Float32Type>().value(row)).into(),
         DataType::Float64 => array.as_primitive::<Float64Type>().value(row).into(),
-        DataType::Timestamp(..) => iso(nanoseconds(array, row).unwrap_or_default()).into(),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            iso(array.as_primitive::<TimestampNanosecondType>().value(row)).into()
+        }
         DataType::Dictionary(..) => {
             let dictionary = array.as_any_dictionary();
             let key = dictionary.normalized_keys()[row];
@@ -191,11 +202,6 @@ pub fn cell(array: &dyn Array, row: usize) -> Value {
         }
         _ => Value::Null,
     }
-}
-
-fn nanoseconds(array: &dyn Array, row: usize) -> Option<i64> {
-    let times = array.as_primitive_opt::<TimestampNanosecondType>()?;
-    times.is_valid(row).then(|| times.value(row))
 }
 
 /// Nanoseconds since 1970 as ISO 8601 UTC, with as many fraction digits as needed.
@@ -221,6 +227,12 @@ pub(crate) fn times(batch: &RecordBatch) -> Result<&[i64]> {
     let times = times
         .ok_or_else(|| Error::new(ErrorKind::SchemaMismatch, format!("column {EVENT_TIME} is no time")))?;
     Ok(times.values())
+}
+
+fn scores(batch: &RecordBatch) -> Result<&Float64Array> {
+    column(batch, SCORE)?
+        .as_primitive_opt()
+        .ok_or_else(|| Error::new(ErrorKind::SchemaMismatch, format!("column {SCORE} is not float64")))
 }
 
 fn text(batch: &RecordBatch, name: &str, row: usize) -> Result<Option<String>> {
@@ -369,7 +381,7 @@ impl Sink for ScoresSink {
 
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let (users, models) = (strings(batch, ENTITY)?, strings(batch, MODEL)?);
-        let scores = column(batch, SCORE)?.as_primitive::<Float64Type>();
+        let scores = scores(batch)?;
         for row in 0..batch.num_rows() {
             self.file.json_line(&ScoreLine {
                 id: text(batch, RECORD_ID, row)?,
@@ -395,7 +407,10 @@ impl Sink for ScoresSink {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::{ArrayRef, Float32Array, Float64Array, Int64Array, TimestampNanosecondArray};
+    use arrow_array::{
+        ArrayRef, Float32Array, Int64Array, LargeStringArray, StringViewArray, TimestampNanosecondArray,
+        TimestampSecondArray, UInt8Array, UInt64Array,
+    };
 
     use super::*;
 
@@ -462,5 +477,21 @@ mod tests {
     fn a_batch_without_the_standard_columns_is_refused() {
         let empty = RecordBatch::new_empty(Arc::new(arrow_schema::Schema::empty()));
         assert_eq!(reader(1.0).read(&empty).unwrap_err().kind(), ErrorKind::SchemaMismatch);
+        let text = StringArray::from(vec!["high"]);
+        let worded = RecordBatch::try_from_iter([(SCORE, Arc::new(text) as ArrayRef)]).unwrap();
+        assert_eq!(reader(1.0).read(&worded).unwrap_err().kind(), ErrorKind::SchemaMismatch);
+    }
+
+    #[test]
+    fn cells_of_every_plain_type_are_json_and_the_rest_null() {
+        let of = |array: ArrayRef| cell(array.as_ref(), 0);
+        let (texts, wide) = (StringViewArray::from(vec!["a"]), LargeStringArray::from(vec!["a"]));
+        assert_eq!([of(Arc::new(texts)), of(Arc::new(wide))], [Value::from("a"), Value::from("a")]);
+        assert_eq!(of(Arc::new(UInt64Array::from(vec![u64::MAX]))), u64::MAX);
+        assert_eq!(of(Arc::new(UInt8Array::from(vec![7]))), 7);
+        assert_eq!(of(Arc::new(Float64Array::from(vec![f64::NAN]))), Value::Null);
+        let time = TimestampNanosecondArray::from(vec![1_000_000_000]);
+        assert_eq!(of(Arc::new(time)), "1970-01-01T00:00:01Z");
+        assert_eq!(of(Arc::new(TimestampSecondArray::from(vec![1]))), Value::Null);
     }
 }

@@ -9,22 +9,24 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use arrow_select::take::take_record_batch;
-use dfp_core::{Counts, Error, ErrorKind, Host, Model, ORIGIN, Reject, Result, Sink, parallel_map, reason};
+use dfp_core::{
+    Counts, Error, ErrorKind, Host, Level, Model, ORIGIN, Reject, Result, Sink, parallel_map, reason,
+};
 use dfp_prep::derive::Deriver;
-use dfp_prep::{split, window};
-use dfp_store::{Snapshot, Store, day_of, model_name};
+use dfp_prep::{MaxHistory, split, window};
+use dfp_store::{Snapshot, Store, day_of, model_name, project};
 use serde::Serialize;
 
 use crate::Progress;
 use crate::config::threads;
 use crate::finding::{FeatureText, FindingReader, FindingsSink, MODEL, strings, times};
-use crate::run::{Collect, Run, StepTime, Steps, Warnings, check_counts, finish};
+use crate::run::{Collect, Run, StepTime, Steps, Warnings, check_counts, finish, reject_all};
 
 /// Reason of rejects: neither the entity nor the shared model is in the store.
 pub const NO_MODEL: &str = "no-model";
 /// Reason of rejects: the stored model was trained with other columns than the profile now gives.
 pub const MODEL_MISMATCH: &str = "model-mismatch";
-/// Reason of rejects: the stored model or history is damaged.
+/// Reason of rejects: the stored model or history is damaged, or a newer version wrote the model.
 pub const NOT_SCORED: &str = "not-scored";
 
 /// How far back a model looks for what a row repeats or adds to, nanoseconds: a day.
@@ -67,7 +69,8 @@ impl Run<'_> {
     pub fn infer(&self, sinks: &mut [&mut dyn Sink], progress: &mut dyn Progress) -> Result<InferReport> {
         let periods = self.periods()?;
         let store = Store::open_existing(&self.config.store.path)?;
-        if store.snapshot()?.models()?.is_empty() {
+        // If one cannot be read, that is for the records that need it.
+        if store.snapshot()?.models().is_ok_and(|models| models.is_empty()) {
             let what = format!("{} holds no model; run `dfp train` first", self.config.store.path.display());
             return Err(Error::new(ErrorKind::NotFound, what));
         }
@@ -109,17 +112,14 @@ impl Run<'_> {
             let mut used = 0;
             for scored in self.score_groups(store, &groups)? {
                 self.cancel.check("scoring")?;
-                let names = if scored.own_model { &mut own } else { &mut shared };
-                names.insert(scored.entity.to_owned());
+                if scored.result.is_ok() {
+                    let names = if scored.own_model { &mut own } else { &mut shared };
+                    names.insert(scored.entity.to_owned());
+                }
                 used += write(sinks, &mut bound, &*host, &scored)?;
             }
             if self.config.infer.remember {
-                let mut publication = store.publication()?;
-                for (entity, rows) in &groups {
-                    let hashes = window::row_hashes(rows)?;
-                    publication.append_history(&self.profile.name, entity, rows, &hashes)?;
-                }
-                publication.commit()?;
+                self.extend_histories(store, &groups, &*host)?;
             }
             let counts = host.counts(used);
             check_counts(&counts)?;
@@ -136,6 +136,28 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Adds rows to the histories that can take them.
+    fn extend_histories(
+        &self,
+        store: &Store,
+        groups: &[(String, RecordBatch)],
+        host: &dyn Host,
+    ) -> Result<()> {
+        let mut publication = store.publication()?;
+        for (entity, rows) in groups {
+            let hashes = window::row_hashes(rows)?;
+            match publication.append_history(&self.profile.name, entity, rows, &hashes) {
+                Ok(_) => (),
+                Err(error) if error.is_local() => {
+                    let what = format!("records of {entity} are not remembered: {error}");
+                    host.log(Level::Warn, "infer", &what);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(publication.commit()?)
+    }
+
     /// Scores one period's rows, entities in parallel, in the order of the entities.
     fn score_groups<'g>(
         &self,
@@ -144,32 +166,31 @@ impl Run<'_> {
     ) -> Result<Vec<Scored<'g>>> {
         let snapshot = store.snapshot()?;
         let fallback = model_name(&self.profile.name, &self.profile.entity.fallback);
-        let fallback = load_model(&snapshot, &fallback)?;
+        let fallback = load_model(&snapshot, &fallback);
         let threads = threads(self.config.infer.threads);
-        let scored = parallel_map(groups.len(), threads, |index| {
+        Ok(parallel_map(groups.len(), threads, |index| {
             let (entity, rows) = &groups[index];
             self.score_entity(&snapshot, fallback.as_ref(), entity, rows)
-        });
-        scored.into_iter().collect()
+        }))
     }
 
     fn score_entity<'g>(
         &self,
         snapshot: &Snapshot,
-        fallback: Option<&NamedModel>,
+        fallback: Option<&Result<NamedModel>>,
         entity: &'g str,
         rows: &'g RecordBatch,
-    ) -> Result<Scored<'g>> {
-        let own = load_model(snapshot, &model_name(&self.profile.name, entity))?;
-        let own_model = own.is_some();
-        let scored = own.as_ref().or(fallback).map_or_else(
-            || {
+    ) -> Scored<'g> {
+        let own = load_model(snapshot, &model_name(&self.profile.name, entity));
+        let result = match own.as_ref().or(fallback) {
+            Some(Ok(model)) => self.score_rows(snapshot, model, entity, rows),
+            Some(Err(error)) => Err(Error::new(error.kind(), error.to_string())),
+            None => {
                 let what = "neither a model of this entity nor a shared one is stored; run `dfp train` first";
                 Err(Error::new(ErrorKind::NotFound, what))
-            },
-            |model| self.score_rows(snapshot, model, entity, rows),
-        );
-        Ok(Scored { entity, rows, own_model, result: scored })
+            }
+        };
+        Scored { entity, rows, own_model: own.is_some(), result }
     }
 
     /// Scores the rows beside their history: derived columns see all of it, and so that a score does not depend on how
@@ -181,7 +202,8 @@ impl Run<'_> {
         entity: &str,
         rows: &RecordBatch,
     ) -> Result<RecordBatch> {
-        let history = snapshot.history(&self.profile.name, entity, self.days_before(times(rows)?))?;
+        let days = self.days_before(snapshot, entity, times(rows)?)?;
+        let history = snapshot.history(&self.profile.name, entity, days)?;
         let (merged, is_new) = merge(history.as_ref(), rows)?;
         let derived = Deriver::new(&self.profile, &merged.schema())?.derive(&merged)?;
         let times = times(&derived)?;
@@ -193,10 +215,15 @@ impl Run<'_> {
     }
 
     /// The days of history that rows of these times, oldest first, can see.
-    fn days_before(&self, times: &[i64]) -> RangeInclusive<i32> {
-        let (Some(&first), Some(&last)) = (times.first(), times.last()) else { return 0..=0 };
-        let from = self.profile.history.earliest(first);
-        from.map_or(i32::MIN, day_of)..=day_of(last)
+    fn days_before(&self, snapshot: &Snapshot, entity: &str, times: &[i64]) -> Result<RangeInclusive<i32>> {
+        let (Some(&first), Some(&last)) = (times.first(), times.last()) else { return Ok(0..=0) };
+        let from = match self.profile.history.max_history {
+            MaxHistory::Rows(rows) => {
+                snapshot.day_of_newest(&self.profile.name, entity, rows, ..day_of(first))?
+            }
+            _ => self.profile.history.earliest(first).map(day_of),
+        };
+        Ok(from.unwrap_or(i32::MIN)..=day_of(last))
     }
 
     fn feature_texts(&self) -> Vec<FeatureText> {
@@ -215,12 +242,15 @@ struct NamedModel {
     model: Arc<dyn Model>,
 }
 
-fn load_model(snapshot: &Snapshot, name: &str) -> Result<Option<NamedModel>> {
-    let Some(info) = snapshot.model_info(name, None)? else { return Ok(None) };
-    let label = info.cite();
-    let bytes = snapshot.model_bytes(name, Some(info.version))?.unwrap_or_default();
-    let model = dfp_models::load(&bytes).map_err(|e| e.context(format!("loading model {label}")))?;
-    Ok(Some(NamedModel { label, model }))
+/// The newest model of that name; `None` if there is none.
+fn load_model(snapshot: &Snapshot, name: &str) -> Option<Result<NamedModel>> {
+    let info = snapshot.model_info(name, None).transpose()?;
+    Some(info.map_err(Error::from).and_then(|info| {
+        let label = info.cite();
+        let bytes = snapshot.model_bytes(name, Some(info.version))?.unwrap_or_default();
+        let model = dfp_models::load(&bytes).map_err(|e| e.context(format!("loading model {label}")))?;
+        Ok(NamedModel { label, model })
+    }))
 }
 
 /// The derived rows beside the model's name and its scores.
@@ -245,12 +275,12 @@ fn write(
 ) -> Result<u64> {
     let batch = match &scored.result {
         Ok(batch) => batch,
-        Err(error) => return reject_all(host, scored.rows, error),
+        Err(error) => return reject_unscored(host, scored.rows, error),
     };
     if let Some(schema) = bound {
         if *schema != batch.schema() {
             let what = "its model gives other columns than the first model of this run; train again";
-            return reject_all(host, scored.rows, &Error::new(ErrorKind::SchemaMismatch, what));
+            return reject_unscored(host, scored.rows, &Error::new(ErrorKind::SchemaMismatch, what));
         }
     } else {
         for sink in sinks.iter_mut() {
@@ -264,16 +294,13 @@ fn write(
     Ok(batch.num_rows() as u64)
 }
 
-fn reject_all(host: &dyn Host, rows: &RecordBatch, error: &Error) -> Result<u64> {
+fn reject_unscored(host: &dyn Host, rows: &RecordBatch, error: &Error) -> Result<u64> {
     let reason = match error.kind() {
         ErrorKind::NotFound => NO_MODEL,
         ErrorKind::SchemaMismatch => MODEL_MISMATCH,
         _ => NOT_SCORED,
     };
-    let origins = strings(rows, ORIGIN)?;
-    for row in 0..rows.num_rows() {
-        host.reject(Reject::new(origins.value(row), reason, error.to_string()));
-    }
+    reject_all(host, rows, reason, &error.to_string())?;
     Ok(0)
 }
 
@@ -295,11 +322,13 @@ fn groups(loaded: &RecordBatch, host: &dyn Host) -> Result<Vec<(String, RecordBa
 }
 
 /// History and new rows together, oldest first, and which rows are new. A new row that the history already holds counts
-/// once, as new.
+/// once, as new. The history may be of an older profile: its columns are matched by name.
 fn merge(history: Option<&RecordBatch>, new: &RecordBatch) -> Result<(RecordBatch, BooleanArray)> {
     let Some(history) = history else {
         return Ok((new.clone(), BooleanArray::from(vec![true; new.num_rows()])));
     };
+    let history = &project(history, &new.schema())
+        .map_err(|e| Error::new(ErrorKind::SchemaMismatch, format!("the profile has changed: {e}")))?;
     let hashes: HashSet<u64> = window::row_hashes(new)?.values().iter().copied().collect();
     let others: BooleanArray =
         window::row_hashes(history)?.values().iter().map(|hash| Some(!hashes.contains(hash))).collect();

@@ -52,7 +52,7 @@ pub use progress::{Progress, Silent};
 #[cfg(feature = "runs")]
 pub use run::{Choice, Run, StepTime};
 #[cfg(feature = "runs")]
-pub use train::TrainReport;
+pub use train::{NOT_STORED, TrainReport};
 
 /// What most programs import.
 pub mod prelude {

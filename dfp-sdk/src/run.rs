@@ -8,14 +8,16 @@ use std::time::{Instant, SystemTime};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
-use dfp_core::{CancelToken, Counts, Error, ErrorKind, Level, Pipeline, Result, Sink, Source};
+use dfp_core::{
+    CancelToken, Counts, Error, ErrorKind, Host, Level, ORIGIN, Pipeline, Reject, Result, Sink, Source,
+};
 use dfp_host::{LocalHost, Plugins, Policy};
 use dfp_prep::batcher::{self, BatchOptions, DatedFile, GroupBy};
 use dfp_prep::{LoadOptions, LoadStage, Profile, Selection};
 use serde::Serialize;
 
 use crate::config::{PipelineConfig, Unreadable};
-use crate::finding::AtomicFile;
+use crate::finding::{AtomicFile, strings};
 use crate::{Progress, input};
 
 /// One training or inference run over a pipeline file.
@@ -40,7 +42,8 @@ pub struct Run<'a> {
 /// Which users and files a run takes; everything by default.
 #[derive(Debug, Clone, Default)]
 pub struct Choice {
-    /// Users left out, or the only ones taken.
+    /// Users left out, or the only ones taken, as people write their names: their records, and models of their own. The
+    /// shared model learns from all stored histories.
     pub users: Selection,
     /// Files dated earlier are left out; nanoseconds since 1970.
     pub start: Option<i64>,
@@ -222,6 +225,18 @@ pub(crate) fn check_counts(counts: &Counts) -> Result<()> {
         counts.rejected_total()
     );
     Err(Error::new(ErrorKind::Internal, text))
+}
+
+/// Rejects every row, for one reason.
+pub(crate) fn reject_all(
+    host: &dyn Host,
+    rows: &RecordBatch,
+    reason: &'static str,
+    detail: &str,
+) -> Result<()> {
+    let origins = strings(rows, ORIGIN)?;
+    (0..rows.num_rows()).for_each(|row| host.reject(Reject::new(origins.value(row), reason, detail)));
+    Ok(())
 }
 
 fn profile(config: &PipelineConfig, plugins: &Plugins) -> Result<Profile> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use dfp_core::{EVENT_TIME, ORIGIN, RECORD_ID};
+use dfp_core::{EVENT_TIME, ORIGIN, RECORD_ID, SCORE};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -12,6 +12,11 @@ use crate::{Error, Period, Result, Span};
 
 /// Column of loaded batches: whose event it is (utf8, never null, folded if the profile says so).
 pub const ENTITY: &str = "_entity";
+
+/// Columns that stand beside a profile's own in scored batches, whatever model it is that scores.
+const SCORED: [&str; 4] = [SCORE, "model", "max_abs_z", "mean_abs_z"];
+/// Endings of the columns that scored batches have for each feature.
+const SCORED_ENDINGS: [&str; 4] = ["_pred", "_loss", "_z_loss", "_surprise"];
 
 /// The five things that make a data source - entity, time, features, load columns, derive columns - and how much
 /// history a model learns from.
@@ -159,7 +164,7 @@ pub struct History {
     /// Fewest new rows since the last training. Default 300.
     pub min_increment: u64,
     /// How far back to look: a number of rows, a span such as `"60d"`, or `"all"`. Default 60 days. New rows are no
-    /// exception: this bounds memory.
+    /// exception: a number or a span bounds what is kept, whole days of it, and what is read at once; `"all"` does not.
     pub max_history: MaxHistory,
 }
 
@@ -404,13 +409,8 @@ impl LoadRule {
         }
     }
 
-    fn is_number(&self) -> bool {
-        match self {
-            Self::Column { dtype } | Self::Rename { dtype, .. } => {
-                matches!(dtype, ColumnType::Int | ColumnType::Float)
-            }
-            _ => false,
-        }
+    fn is_float(&self) -> bool {
+        matches!(self, Self::Column { dtype } | Self::Rename { dtype, .. } if *dtype == ColumnType::Float)
     }
 }
 
@@ -728,6 +728,7 @@ impl Profile {
             require(!name.starts_with('_'), &key, || {
                 "names with a leading underscore are reserved".to_owned()
             })?;
+            require(!SCORED.contains(&name.as_str()), &key, || "scored batches call theirs so".to_owned())?;
             require(seen.insert(name), &key, || "another column has the same name".to_owned())?;
         }
         Ok(())
@@ -741,8 +742,8 @@ impl Profile {
         }
         if let DeriveRule::TravelSpeed { latitude, longitude, .. } = &column.rule {
             for input in [latitude, longitude] {
-                let number = find(input).is_some_and(|load| load.rule.is_number());
-                require(number, &key, || format!("`{input}` must be of type float"))?;
+                let float = find(input).is_some_and(|load| load.rule.is_float());
+                require(float, &key, || format!("`{input}` must be of type float"))?;
             }
         }
         if let DeriveRule::DaysSeen { within: Some(within), .. } = &column.rule {
@@ -762,6 +763,22 @@ impl Profile {
             require(known, "features", || format!("`{name}` is neither a load nor a derive column"))?;
             let date = load.is_some_and(|column| matches!(column.rule, LoadRule::DateTime { .. }));
             require(!date, "features", || format!("`{name}` is a date-time; derive a number from it"))?;
+        }
+        self.validate_scored_names()
+    }
+
+    /// In a scored batch every column has a name of its own.
+    fn validate_scored_names(&self) -> Result<()> {
+        let load = self.load.iter().map(|column| column.name.clone());
+        let mut seen: BTreeSet<_> =
+            load.chain(self.derive.iter().map(|column| column.name.clone())).collect();
+        for feature in &self.features {
+            for ending in SCORED_ENDINGS {
+                let scored = format!("{feature}{ending}");
+                require(seen.insert(scored.clone()), "features", || {
+                    format!("what scoring tells about `{feature}` is called `{scored}`, like another column")
+                })?;
+            }
         }
         Ok(())
     }
@@ -976,6 +993,13 @@ mod tests {
             ("history = { max_history = \"5 moons\" }", "has no unit"),
             ("history = { max_hitsory = 5 }", "max_hitsory"),
             ("[[load]]\nname = \"_x\"\nrule = \"column\"", "reserved"),
+            ("[[load]]\nname = \"score\"\nrule = \"column\"", "load column `score`: scored batches"),
+            ("[[derive]]\nname = \"model\"\nrule = \"increment\"", "derive column `model`: scored batches"),
+            ("[[load]]\nname = \"app_pred\"\nrule = \"column\"", "about `app` is called `app_pred`, like"),
+            (
+                "features = [\"app\", \"app_z\"]\n[[load]]\nname = \"app_z\"\nrule = \"column\"",
+                "about `app_z` is called `app_z_loss`, like",
+            ),
             ("[[load]]\nname = \"x\"\nrule = \"column\"\ninptu = \"y\"", "inptu"),
             ("[[load]]\nname = \"x\"\nrule = \"colunm\"", "colunm"),
             ("[[load]]\nname = \"x\"\nrule = \"coalesce\"\ninputs = []", "load column `x`: inputs is empty"),
@@ -993,6 +1017,10 @@ mod tests {
             (
                 "[[derive]]\nname = \"x\"\nrule = \"travel-speed\"\nlatitude = \"lat\"\nlongitude = \"app\"",
                 "must be of type",
+            ),
+            (
+                "[[load]]\nname = \"lat\"\nrule = \"column\"\ntype = \"int\"\n[[derive]]\nname = \"x\"\nrule = \"travel-speed\"\nlatitude = \"lat\"\nlongitude = \"lat\"",
+                "must be of type float",
             ),
             (
                 "[[derive]]\nname = \"x\"\nrule = \"sliding-count\"\nperiod = \"1h\"\nwhere = { column = \"app\" }",

@@ -156,6 +156,11 @@ impl Error {
         }
     }
 
+    /// Whether it is about what was asked for or given alone: a publication may then go on with other entities.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::TooLarge { .. } | Self::Name { .. } | Self::Rows { .. })
+    }
+
     pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let doing = doing.into();
         move |source| Self::Io { doing, source }

@@ -66,6 +66,7 @@ pub use history::{Appended, EntityInfo, Statistics, day_of};
 pub use models::{ModelDetails, ModelInfo};
 pub use names::{MAX_ENTITY, MAX_MODEL, MAX_SOURCE, model_name};
 pub use publication::{MAX_MODEL_BYTES, Publication};
+pub use schema::project;
 pub use snapshot::Snapshot;
 pub use store::{CACHE_BYTES, FILE, Store};
 

@@ -175,6 +175,25 @@ impl Publication {
         })
     }
 
+    /// The first of the days that hold an entity's newest `rows` rows of `days`: a history read from there has at least
+    /// so many. `None` if `days` hold fewer.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] or [`Error::Database`] if they cannot be read.
+    pub fn day_of_newest(
+        &self,
+        source: &str,
+        entity: &str,
+        rows: u64,
+        days: impl RangeBounds<i32>,
+    ) -> Result<Option<i32>> {
+        const DOING: &str = "looking for the newest rows";
+        guarded(DOING, || {
+            let table = self.transaction.open_table(HISTORY).doing(DOING)?;
+            history::day_of_newest(&table, (source, entity), rows, &read::inclusive(&days))
+        })
+    }
+
     /// Every entity of a source, by name.
     ///
     /// # Errors

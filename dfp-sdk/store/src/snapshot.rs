@@ -118,6 +118,25 @@ impl Snapshot {
         })
     }
 
+    /// The first of the days that hold an entity's newest `rows` rows of `days`: a history read from there has at least
+    /// so many. `None` if `days` hold fewer.
+    ///
+    /// # Errors
+    /// See [`Snapshot`].
+    pub fn day_of_newest(
+        &self,
+        source: &str,
+        entity: &str,
+        rows: u64,
+        days: impl RangeBounds<i32>,
+    ) -> Result<Option<i32>> {
+        const DOING: &str = "looking for the newest rows";
+        guarded(DOING, || {
+            let table = self.transaction.open_table(HISTORY).doing(DOING)?;
+            history::day_of_newest(&table, (source, entity), rows, &read::inclusive(&days))
+        })
+    }
+
     /// The newest schema of a source's rows; `None` if the source has none.
     ///
     /// # Errors

@@ -290,3 +290,24 @@ fn chunks_are_small() {
     let size = table.get((SOURCE, "ann", 0)).unwrap().unwrap().value().len();
     assert!(size < 1024, "{size} bytes");
 }
+
+#[test]
+fn the_newest_rows_are_found_from_the_newest_day_backwards() {
+    let (_directory, store) = new_store();
+    let mut publication = store.publication().unwrap();
+    // Three rows on day 1, two on day 3, one on day 4; the neighbours have others.
+    append(
+        &mut publication,
+        "ann",
+        &[1, 1, 1, 3, 3, 4].map(|day| day * DAY).into_iter().zip(0..).collect::<Vec<_>>(),
+    );
+    append(&mut publication, "anna", &[(5 * DAY, 9)]);
+    for (rows, day) in [(1, Some(4)), (2, Some(3)), (3, Some(3)), (4, Some(1)), (6, Some(1)), (7, None)] {
+        assert_eq!(publication.day_of_newest(SOURCE, "ann", rows, ..).unwrap(), day, "{rows}");
+    }
+    publication.commit().unwrap();
+    let snapshot = store.snapshot().unwrap();
+    assert_eq!(snapshot.day_of_newest(SOURCE, "ann", 1, ..4).unwrap(), Some(3));
+    assert_eq!(snapshot.day_of_newest(SOURCE, "ann", 1, ..1).unwrap(), None);
+    assert_eq!(snapshot.day_of_newest(SOURCE, "nobody", 1, ..).unwrap(), None);
+}

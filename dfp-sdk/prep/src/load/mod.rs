@@ -52,13 +52,15 @@ impl Selection {
         Ok(selection)
     }
 
-    /// The same selection by the profile's keys.
-    fn keys(&self, entity: &EntityColumn) -> Self {
+    /// The same selection by the profile's keys, as rows and histories carry them. Of names as people write them: a key
+    /// is not one.
+    #[must_use]
+    pub fn keys(&self, entity: &EntityColumn) -> Self {
         let keys = |names: &BTreeSet<String>| names.iter().map(|name| entity.key(name)).collect();
         Self { skip: keys(&self.skip), only: keys(&self.only) }
     }
 
-    /// Whether an entity takes part.
+    /// Whether an entity takes part. Compared as it is: ask a selection by [`keys`](Self::keys) about a key.
     pub fn holds(&self, entity: &str) -> bool {
         !self.skip.contains(entity) && (self.only.is_empty() || self.only.contains(entity))
     }
