@@ -29,8 +29,8 @@ mod train;
 
 #[cfg(feature = "runs")]
 pub use config::{
-    InferConfig, PipelineConfig, PluginsConfig, ProfileConfig, SecretsConfig, SourceConfig, StoreConfig,
-    TrainConfig, TrainUsers, Unreadable,
+    InferConfig, Known, PipelineConfig, PluginsConfig, ProfileConfig, SecretsConfig, SourceConfig,
+    StoreConfig, TrainConfig, TrainUsers, Unreadable,
 };
 pub use dfp_core as core;
 #[cfg(feature = "plugins")]

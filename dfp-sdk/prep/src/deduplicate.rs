@@ -17,7 +17,7 @@ use foldhash::fast::RandomState;
 use crate::hash::row_hashes;
 use crate::{Error, Result, input};
 
-/// The numbers seen lately: at least the last `window` different ones, and at most twice as many.
+/// The numbers seen lately: at least the last `window` different ones.
 ///
 /// ```
 /// let mut seen = dfp_prep::Seen::last(1000);
@@ -32,26 +32,31 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Remembers at least the last `window` numbers, in 40 bytes each or less.
+    /// How many numbers back a run looks for repeats.
+    pub const WINDOW: usize = 1_000_000;
+
+    /// Remembers at least the last `window` different numbers.
     pub fn last(window: usize) -> Self {
-        Self { window: window.max(1), newest: HashSet::default(), before: HashSet::default() }
+        Self { window, newest: HashSet::default(), before: HashSet::default() }
     }
 
     /// Notes a number; whether it was not seen lately.
     pub fn is_new(&mut self, number: u64) -> bool {
-        if self.before.contains(&number) || !self.newest.insert(number) {
-            return false;
-        }
+        !self.before.contains(&number) && self.newest.insert(number)
+    }
+
+    /// Bounds what is remembered. Called after each batch of a stream it keeps fewer than two windows and a batch, at about
+    /// 20 bytes a number.
+    pub fn forget_oldest(&mut self) {
         if self.newest.len() >= self.window {
             self.before = std::mem::take(&mut self.newest);
         }
-        true
     }
 }
 
-/// Rejects rows that were seen among the last [`WINDOW`](Self::WINDOW) different ones, as [`reason::DUPLICATE`].
+/// Rejects rows that came before, among at least the last [`Seen::WINDOW`] different ones, as [`reason::DUPLICATE`].
 ///
-/// Memory: 80 MB at most, however long the input.
+/// Memory is about 40 MB at most, however long the input.
 pub struct Deduplicate {
     seen: Seen,
     host: Arc<dyn Host>,
@@ -59,17 +64,15 @@ pub struct Deduplicate {
 }
 
 impl Deduplicate {
-    /// How many different rows back a repeat is certain to be found; up to twice as far it may be.
-    pub const WINDOW: usize = 1_000_000;
-
     /// A stage that has seen nothing yet.
     pub fn new(host: Arc<dyn Host>) -> Self {
-        Self { seen: Seen::last(Self::WINDOW), host, ready: VecDeque::new() }
+        Self { seen: Seen::last(Seen::WINDOW), host, ready: VecDeque::new() }
     }
 
     fn first_times(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let hashes = row_hashes(batch)?;
         let keep: BooleanArray = hashes.values().iter().map(|&hash| Some(self.seen.is_new(hash))).collect();
+        self.seen.forget_oldest();
         if keep.true_count() == keep.len() {
             return Ok(batch.clone());
         }
@@ -171,6 +174,7 @@ mod tests {
         let mut seen = Seen::last(100);
         for number in 0..10_000_u64 {
             assert!(seen.is_new(number));
+            seen.forget_oldest();
             assert!(seen.newest.len() + seen.before.len() <= 200);
             let oldest = number.saturating_sub(99);
             assert!(!seen.is_new(oldest), "{oldest} after {number}");
