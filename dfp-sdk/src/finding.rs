@@ -175,7 +175,7 @@ fn reason(batch: &RecordBatch, feature: &str, row: usize) -> Option<Reason> {
 }
 
 /// One cell as JSON; what JSON cannot hold (NaN, infinities, nested types) is null.
-pub fn cell(array: &dyn Array, row: usize) -> Value {
+fn cell(array: &dyn Array, row: usize) -> Value {
     if array.is_null(row) {
         return Value::Null;
     }
