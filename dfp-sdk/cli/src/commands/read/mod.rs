@@ -25,6 +25,8 @@ use crate::args::{Cli, ReadArgs};
 use crate::progress::{Stderr, say};
 
 pub(crate) fn run(cli: &Cli, args: &ReadArgs) -> Result<ExitCode> {
+    // First of all: from here on an interrupted run cleans up.
+    let cancel = cancel_on_signal();
     let files = expand(&args.inputs)?;
     let config = config(args, &files)?;
     let writes = args.out.is_some() || !args.stats;
@@ -34,7 +36,6 @@ pub(crate) fn run(cli: &Cli, args: &ReadArgs) -> Result<ExitCode> {
     let crowded = writes && args.out.is_none() && std::io::stdout().is_terminal();
     let progress = Arc::new(Mutex::new(Stderr::new(cli.quiet || crowded)));
     let inputs = Arc::new(Mutex::new(Inputs::new(&files)));
-    let cancel = cancel_on_signal();
     let host = host(cli, args, &progress, &inputs)?.cancelled_by(cancel.clone());
     let host = Arc::new(host);
     let mut source = plugins.source(&args.plugin, &config.to_string(), host.clone())?;
