@@ -212,13 +212,32 @@ pub struct InferConfig {
     pub findings: PathBuf,
     /// Whether scored records join the stored history, so that tomorrow's counts and first-seen flags know them.
     pub remember: bool,
+    /// What to do with records that the stored history holds already, from training or an earlier inference.
+    pub known: Known,
     /// Threads; 0 means all cores.
     pub threads: usize,
 }
 
+/// What inference does with records that the stored history holds already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Known {
+    /// Score them again: the same files give the same scores, however often.
+    #[default]
+    Score,
+    /// Reject them as duplicates: logs that are pulled with overlaps give each finding once.
+    Skip,
+}
+
 impl Default for InferConfig {
     fn default() -> Self {
-        Self { threshold: None, findings: PathBuf::from("findings.jsonl"), remember: true, threads: 0 }
+        Self {
+            threshold: None,
+            findings: PathBuf::from("findings.jsonl"),
+            remember: true,
+            known: Known::Score,
+            threads: 0,
+        }
     }
 }
 

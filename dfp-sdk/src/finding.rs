@@ -12,7 +12,7 @@ use arrow_array::types::{
 use arrow_array::{Array, Float64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
 use dfp_core::{EVENT_TIME, Error, ErrorKind, ORIGIN, RECORD_ID, Result, SCORE, Sink};
-use dfp_prep::ENTITY;
+use dfp_prep::{ENTITY, ENTITY_AS_WRITTEN};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -31,6 +31,8 @@ pub struct Finding {
     pub origin: String,
     /// The entity, as grouped by.
     pub user: String,
+    /// The entity as the record spells it.
+    pub user_as_written: String,
     /// When it happened, ISO 8601 UTC.
     pub time: String,
     /// How unusual it is.
@@ -96,6 +98,8 @@ impl FindingReader {
 
     fn finding(&self, batch: &RecordBatch, row: usize, score: f64) -> Result<Finding> {
         let user = text(batch, ENTITY, row)?.unwrap_or_default();
+        let written = batch.column_by_name(ENTITY_AS_WRITTEN).map(|column| cell(column.as_ref(), row));
+        let user_as_written = written.as_ref().and_then(Value::as_str).unwrap_or(&user).trim().to_owned();
         let mut features: Vec<Reason> =
             self.features.iter().filter_map(|feature| reason(batch, &feature.name, row)).collect();
         features.retain(|reason| reason.weight > 0.0);
@@ -108,8 +112,9 @@ impl FindingReader {
             score,
             threshold: self.threshold,
             model: text(batch, MODEL, row)?.unwrap_or_default(),
-            summary: self.summary(&user, &features),
+            summary: self.summary(&user_as_written, &features),
             user,
+            user_as_written,
             features,
         })
     }
@@ -172,7 +177,7 @@ fn reason(batch: &RecordBatch, feature: &str, row: usize) -> Option<Reason> {
 
 /// One cell as JSON: text, booleans, whole and floating numbers, times in nanoseconds. What JSON cannot hold (NaN, infinities) is null, and
 /// so are all other types.
-pub fn cell(array: &dyn Array, row: usize) -> Value {
+fn cell(array: &dyn Array, row: usize) -> Value {
     if array.is_null(row) {
         return Value::Null;
     }
@@ -244,12 +249,13 @@ fn time_text(batch: &RecordBatch, row: usize) -> Result<String> {
     Ok(iso(times(batch)?[row]))
 }
 
-/// A file that appears whole or not at all: written beside its name, renamed when finished.
+/// A file that appears whole or not at all: written beside its name, renamed when finished, removed if it never is.
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
     partial: PathBuf,
     file: BufWriter<File>,
+    finished: bool,
 }
 
 impl AtomicFile {
@@ -267,7 +273,7 @@ impl AtomicFile {
         }
         let file =
             File::create(&partial).map_err(|e| Error::io(format!("creating {}", partial.display()), e))?;
-        Ok(Self { path: path.to_owned(), partial, file: BufWriter::new(file) })
+        Ok(Self { path: path.to_owned(), partial, file: BufWriter::new(file), finished: false })
     }
 
     /// Writes one value as one line of JSON.
@@ -300,7 +306,28 @@ impl AtomicFile {
         self.sync()?;
         std::fs::rename(&self.partial, &self.path).map_err(|e| {
             Error::io(format!("renaming {} to {}", self.partial.display(), self.path.display()), e)
-        })
+        })?;
+        self.finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Whatever went wrong is being reported; a part that stays behind is no result either way.
+            let _ = std::fs::remove_file(&self.partial);
+        }
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -468,6 +495,11 @@ mod tests {
         sink.write(&scored(&[1.0])).unwrap();
         sink.flush().unwrap();
         assert!(!path.exists());
+        assert!(dir.path().join("new/findings.jsonl.partial").exists());
+        drop(sink);
+        assert_eq!(std::fs::read_dir(dir.path().join("new")).unwrap().count(), 0, "given up");
+        let mut sink = FindingsSink::create(&path, reader(0.5)).unwrap();
+        sink.write(&scored(&[1.0])).unwrap();
         sink.close().unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 1);
         assert_eq!(sink.findings(), 1);

@@ -1,6 +1,6 @@
 //! Inference: every record is scored by its entity's model; unusual ones become findings.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -13,14 +13,17 @@ use dfp_core::{
     Counts, Error, ErrorKind, Host, Level, Model, ORIGIN, Reject, Result, Sink, parallel_map, reason,
 };
 use dfp_prep::derive::Deriver;
-use dfp_prep::{MaxHistory, split, window};
+use dfp_prep::{ENTITY_AS_WRITTEN, MaxHistory, Seen, split, window};
 use dfp_store::{Snapshot, Store, day_of, model_name, project};
 use serde::Serialize;
 
 use crate::Progress;
-use crate::config::threads;
+use crate::config::{Known, threads};
 use crate::finding::{FeatureText, FindingReader, FindingsSink, MODEL, strings, times};
-use crate::run::{Collect, Run, StepTime, Steps, Warnings, check_counts, finish, reject_all};
+use crate::run::{
+    Collect, Run, StepTime, Steps, Warnings, add_counters, check_counts, finish, reject_all, without_written,
+};
+use crate::train::fnv;
 
 /// Reason of rejects: neither the entity nor the shared model is in the store.
 pub const NO_MODEL: &str = "no-model";
@@ -37,6 +40,8 @@ const CONTEXT: i64 = 24 * 3_600_000_000_000;
 pub struct InferReport {
     /// Records read, used (that is, scored) and rejected.
     pub counts: Counts,
+    /// What else was counted, such as values that could not be read and records without user that were kept.
+    pub counters: BTreeMap<String, u64>,
     /// Records above the threshold.
     pub findings: u64,
     /// The score above which records became findings.
@@ -49,7 +54,14 @@ pub struct InferReport {
     pub steps: Vec<StepTime>,
 }
 
-/// One entity's share of a period: its scored rows, or why it has none.
+/// One entity's share of a period: its rows, oldest first, and how each of them spells the entity.
+struct Group {
+    entity: String,
+    rows: RecordBatch,
+    written: ArrayRef,
+}
+
+/// A group's scored rows, or why it has none.
 struct Scored<'a> {
     entity: &'a str,
     rows: &'a RecordBatch,
@@ -102,12 +114,13 @@ impl Run<'_> {
         let mut own = BTreeSet::new();
         let mut shared = BTreeSet::new();
         let mut bound: Option<SchemaRef> = None;
+        let mut seen = Seen::last(Seen::WINDOW);
         progress.begin("scoring", Some(periods.iter().map(Vec::len).sum::<usize>() as u64), "files");
         for period in periods {
             let host = self.host(reject_file.as_ref(), &warnings)?;
             let mut loaded = Collect::default();
             self.read_period(period, &host, &mut loaded)?;
-            let groups = groups(&loaded.concat()?, &*host)?;
+            let groups = self.groups(&loaded.concat()?, store, &mut seen, &*host)?;
             drop(loaded);
             let mut used = 0;
             for scored in self.score_groups(store, &groups)? {
@@ -124,6 +137,7 @@ impl Run<'_> {
             let counts = host.counts(used);
             check_counts(&counts)?;
             report.counts.add(&counts);
+            add_counters(&mut report.counters, host.counters());
             warnings.show(progress);
             progress.advance(period.len() as u64);
         }
@@ -137,14 +151,9 @@ impl Run<'_> {
     }
 
     /// Adds rows to the histories that can take them.
-    fn extend_histories(
-        &self,
-        store: &Store,
-        groups: &[(String, RecordBatch)],
-        host: &dyn Host,
-    ) -> Result<()> {
+    fn extend_histories(&self, store: &Store, groups: &[Group], host: &dyn Host) -> Result<()> {
         let mut publication = store.publication()?;
-        for (entity, rows) in groups {
+        for Group { entity, rows, .. } in groups {
             let hashes = window::row_hashes(rows)?;
             match publication.append_history(&self.profile.name, entity, rows, &hashes) {
                 Ok(_) => (),
@@ -159,18 +168,13 @@ impl Run<'_> {
     }
 
     /// Scores one period's rows, entities in parallel, in the order of the entities.
-    fn score_groups<'g>(
-        &self,
-        store: &Store,
-        groups: &'g [(String, RecordBatch)],
-    ) -> Result<Vec<Scored<'g>>> {
+    fn score_groups<'g>(&self, store: &Store, groups: &'g [Group]) -> Result<Vec<Scored<'g>>> {
         let snapshot = store.snapshot()?;
         let fallback = model_name(&self.profile.name, &self.profile.entity.fallback);
         let fallback = load_model(&snapshot, &fallback);
         let threads = threads(self.config.infer.threads);
         Ok(parallel_map(groups.len(), threads, |index| {
-            let (entity, rows) = &groups[index];
-            self.score_entity(&snapshot, fallback.as_ref(), entity, rows)
+            self.score_entity(&snapshot, fallback.as_ref(), &groups[index])
         }))
     }
 
@@ -178,12 +182,13 @@ impl Run<'_> {
         &self,
         snapshot: &Snapshot,
         fallback: Option<&Result<NamedModel>>,
-        entity: &'g str,
-        rows: &'g RecordBatch,
+        Group { entity, rows, written }: &'g Group,
     ) -> Scored<'g> {
         let own = load_model(snapshot, &model_name(&self.profile.name, entity));
         let result = match own.as_ref().or(fallback) {
-            Some(Ok(model)) => self.score_rows(snapshot, model, entity, rows),
+            Some(Ok(model)) => self
+                .score_rows(snapshot, model, entity, rows)
+                .and_then(|scored| with_column(&scored, ENTITY_AS_WRITTEN, written)),
             Some(Err(error)) => Err(Error::new(error.kind(), error.to_string())),
             None => {
                 let what = "neither a model of this entity nor a shared one is stored; run `dfp train` first";
@@ -226,6 +231,48 @@ impl Run<'_> {
         Ok(from.unwrap_or(i32::MIN)..=day_of(last))
     }
 
+    /// A period's rows by entity, oldest first, each record once; repeats are rejected. Within the period, and for at least
+    /// the last [`Seen::WINDOW`] records of the run, none is missed.
+    fn groups(
+        &self,
+        loaded: &RecordBatch,
+        store: &Store,
+        seen: &mut Seen,
+        host: &dyn Host,
+    ) -> Result<Vec<Group>> {
+        let snapshot = store.snapshot()?;
+        let mut groups = Vec::new();
+        for (entity, mut rows) in split::by_entity(loaded)? {
+            let of_entity = fnv(&entity);
+            rows = reject_repeats(&rows, "the same record stands elsewhere in these inputs", host, |hash| {
+                seen.is_new(hash ^ of_entity)
+            })?;
+            if self.config.infer.known == Known::Skip {
+                let known = self.stored_hashes(&snapshot, &entity, times(&rows)?);
+                rows = reject_repeats(&rows, "the stored history holds the same record", host, |hash| {
+                    !known.contains(&hash)
+                })?;
+            }
+            if rows.num_rows() > 0 {
+                let (rows, written) = without_written(window::sort_by_time(&rows)?)?;
+                groups.push(Group { entity, rows, written });
+            }
+        }
+        seen.forget_oldest();
+        Ok(groups)
+    }
+
+    /// The hashes of an entity's stored rows of the days of these times. A history that cannot be read holds none: scoring
+    /// reads it too, and says what is wrong.
+    fn stored_hashes(&self, snapshot: &Snapshot, entity: &str, times: &[i64]) -> HashSet<u64> {
+        let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else {
+            return HashSet::new();
+        };
+        let stored = snapshot.history(&self.profile.name, entity, day_of(*first)..=day_of(*last));
+        let hashes = stored.ok().flatten().and_then(|rows| window::row_hashes(&rows).ok());
+        hashes.map(|hashes| hashes.values().iter().copied().collect()).unwrap_or_default()
+    }
+
     fn feature_texts(&self) -> Vec<FeatureText> {
         let texts = self
             .profile
@@ -253,15 +300,22 @@ fn load_model(snapshot: &Snapshot, name: &str) -> Option<Result<NamedModel>> {
     }))
 }
 
+/// The rows with another text column.
+fn with_column(rows: &RecordBatch, name: &str, column: &ArrayRef) -> Result<RecordBatch> {
+    let mut fields: Vec<Arc<Field>> = rows.schema().fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new(name, DataType::Utf8, true)));
+    let columns = rows.columns().iter().chain([column]).cloned().collect();
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}
+
 /// The derived rows beside the model's name and its scores.
 fn score(derived: &RecordBatch, model: &NamedModel) -> Result<RecordBatch> {
     let scored = model.model.score(derived)?;
     let names: ArrayRef = Arc::new(StringArray::from(vec![model.label.as_str(); derived.num_rows()]));
-    let mut fields: Vec<Arc<Field>> = derived.schema().fields().iter().cloned().collect();
-    fields.push(Arc::new(Field::new(MODEL, DataType::Utf8, false)));
+    let named = with_column(derived, MODEL, &names)?;
+    let mut fields: Vec<Arc<Field>> = named.schema().fields().iter().cloned().collect();
     fields.extend(scored.schema().fields().iter().cloned());
-    let mut columns = derived.columns().to_vec();
-    columns.push(names);
+    let mut columns = named.columns().to_vec();
     columns.extend(scored.columns().iter().cloned());
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
@@ -304,21 +358,19 @@ fn reject_unscored(host: &dyn Host, rows: &RecordBatch, error: &Error) -> Result
     Ok(0)
 }
 
-/// A period's rows by entity, oldest first, each record once; repeats are rejected.
-fn groups(loaded: &RecordBatch, host: &dyn Host) -> Result<Vec<(String, RecordBatch)>> {
-    let mut groups = split::by_entity(loaded)?;
-    for (_, rows) in &mut groups {
-        let hashes = window::row_hashes(rows)?;
-        let mut seen = HashSet::new();
-        let first: Vec<bool> = hashes.values().iter().map(|hash| seen.insert(*hash)).collect();
-        let origins = strings(rows, ORIGIN)?;
-        for row in (0..first.len()).filter(|&row| !first[row]) {
-            let what = "the same record stands elsewhere in these inputs";
-            host.reject(Reject::new(origins.value(row), reason::DUPLICATE, what));
-        }
-        *rows = window::sort_by_time(&filter_record_batch(rows, &BooleanArray::from(first))?)?;
+/// The rows whose hashes are `new`; the others are rejected.
+fn reject_repeats(
+    rows: &RecordBatch,
+    why: &str,
+    host: &dyn Host,
+    mut new: impl FnMut(u64) -> bool,
+) -> Result<RecordBatch> {
+    let keep: Vec<bool> = window::row_hashes(rows)?.values().iter().map(|&hash| new(hash)).collect();
+    let origins = strings(rows, ORIGIN)?;
+    for row in (0..keep.len()).filter(|&row| !keep[row]) {
+        host.reject(Reject::new(origins.value(row), reason::DUPLICATE, why));
     }
-    Ok(groups)
+    Ok(filter_record_batch(rows, &BooleanArray::from(keep))?)
 }
 
 /// History and new rows together, oldest first, and which rows are new. A new row that the history already holds counts

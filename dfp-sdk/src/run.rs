@@ -1,11 +1,12 @@
 //! What training and inference share: the profile, the periods of files, and reading one period.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
 use dfp_core::{
@@ -13,7 +14,7 @@ use dfp_core::{
 };
 use dfp_host::{LocalHost, Plugins, Policy};
 use dfp_prep::batcher::{self, BatchOptions, DatedFile, GroupBy};
-use dfp_prep::{LoadOptions, LoadStage, Profile, Selection};
+use dfp_prep::{ENTITY_AS_WRITTEN, LoadOptions, LoadStage, Profile, Selection};
 use serde::Serialize;
 
 use crate::config::{PipelineConfig, Unreadable};
@@ -211,6 +212,20 @@ impl Warnings {
             progress.warn(&format!("and {more} more warnings"));
         }
     }
+}
+
+/// Adds one period's counters to a run's.
+pub(crate) fn add_counters(all: &mut BTreeMap<String, u64>, period: BTreeMap<String, u64>) {
+    for (name, n) in period {
+        *all.entry(name).or_default() += n;
+    }
+}
+
+/// Loaded rows without the column that only people read, and that column: neither histories nor models want it.
+pub(crate) fn without_written(mut loaded: RecordBatch) -> Result<(RecordBatch, ArrayRef)> {
+    let index = loaded.schema().index_of(ENTITY_AS_WRITTEN)?;
+    let written = loaded.remove_column(index);
+    Ok((loaded, written))
 }
 
 /// Fails if the books do not balance: a record vanished, which is a fault of ours or of a plugin.

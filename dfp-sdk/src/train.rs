@@ -15,7 +15,9 @@ use serde::Serialize;
 use crate::Progress;
 use crate::config::{TrainUsers, threads};
 use crate::finding::{strings, times};
-use crate::run::{Collect, Run, StepTime, Steps, Warnings, check_counts, finish, reject_all};
+use crate::run::{
+    Collect, Run, StepTime, Steps, Warnings, add_counters, check_counts, finish, reject_all, without_written,
+};
 
 /// Reason of rejects: the entity's stored history is damaged or too large, and so cannot take them.
 pub const NOT_STORED: &str = "not-stored";
@@ -28,6 +30,8 @@ const FITS_IN_FLIGHT_PER_THREAD: usize = 8;
 pub struct TrainReport {
     /// Records read, used and rejected.
     pub counts: Counts,
+    /// What else was counted, such as values that could not be read and records without user that were kept.
+    pub counters: BTreeMap<String, u64>,
     /// Models of single entities trained and published.
     pub trained: usize,
     /// Whether the shared model was trained.
@@ -117,10 +121,11 @@ impl Run<'_> {
             let host = self.host(reject_file.as_ref(), &warnings)?;
             let mut loaded = Collect::default();
             self.read_period(period, &host, &mut loaded)?;
-            let used = self.remember(publication, &*host, &loaded.concat()?, report, progress)?;
+            let used = self.remember(publication, &*host, loaded.concat()?, report, progress)?;
             let counts = host.counts(used);
             check_counts(&counts)?;
             report.counts.add(&counts);
+            add_counters(&mut report.counters, host.counters());
             warnings.show(progress);
             progress.advance(period.len() as u64);
         }
@@ -134,12 +139,13 @@ impl Run<'_> {
         &self,
         publication: &mut Publication,
         host: &dyn Host,
-        loaded: &RecordBatch,
+        loaded: RecordBatch,
         report: &mut TrainReport,
         progress: &mut dyn Progress,
     ) -> Result<u64> {
         let mut used = 0;
-        for (entity, rows) in split::by_entity(loaded)? {
+        let (loaded, _) = without_written(loaded)?;
+        for (entity, rows) in split::by_entity(&loaded)? {
             let appended =
                 publication.append_history(&self.profile.name, &entity, &rows, &window::row_hashes(&rows)?);
             let Some(appended) = report.of_entity(&entity, appended, progress)? else {
@@ -338,7 +344,7 @@ fn sample(entities: &[EntityInfo], rows: u64) -> Vec<&EntityInfo> {
 }
 
 /// FNV-1a, 64 bits: a fixed, plain hash.
-fn fnv(text: &str) -> u64 {
+pub(crate) fn fnv(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

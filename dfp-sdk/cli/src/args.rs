@@ -44,7 +44,7 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Score logs with the stored models; unusual records become findings.
     Infer(InferArgs),
-    /// Decode logs to JSON lines, and count: read, used, rejected by reason.
+    /// Decode logs to JSON lines, Parquet or Arrow, and count: read, used, rejected by reason.
     Read(ReadArgs),
     /// Look at plugins.
     #[command(subcommand)]
@@ -168,6 +168,19 @@ pub(crate) struct InferArgs {
     pub(crate) forget: bool,
 }
 
+/// How `dfp read` writes records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReadFormat {
+    /// One JSON object a line; what has no value is left out.
+    Ndjson,
+    /// A Parquet file, compressed with Snappy.
+    Parquet,
+    /// An Arrow IPC file.
+    Arrow,
+    /// An Arrow IPC stream.
+    ArrowStream,
+}
+
 /// `dfp read`
 #[derive(Debug, Args)]
 pub(crate) struct ReadArgs {
@@ -177,14 +190,35 @@ pub(crate) struct ReadArgs {
     /// Columns to decode, by dotted name; the plugin's own list if absent; may be repeated.
     #[arg(long, value_name = "NAME")]
     pub(crate) column: Vec<String>,
-    /// Only the counts, no records.
+    /// How to write records; else by --out's ending (.jsonl, .ndjson, .json, .parquet, .arrow, .feather, .arrows), or ndjson.
+    #[arg(long)]
+    pub(crate) format: Option<ReadFormat>,
+    /// Write records to this file, which appears when the run ends well, instead of stdout.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Counts, times, ids, entities and columns on stdout; records only if --out says where to.
     #[arg(long)]
     pub(crate) stats: bool,
+    /// Leave out records that came before: the same id, and nothing else different, among the last million.
+    #[arg(long)]
+    pub(crate) dedup: bool,
+    /// The plugin's configuration, a file with a JSON object.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// One member of the plugin's configuration: VALUE as JSON, or as text if it is none; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_option)]
+    pub(crate) option: Vec<(String, serde_json::Value)>,
+    /// Where the secrets are that the configuration refers to: a directory with one file for each.
+    #[arg(long, value_name = "DIR", conflicts_with = "secrets_env")]
+    pub(crate) secrets: Option<PathBuf>,
+    /// The same: how the environment variables begin that hold one each.
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) secrets_env: Option<String>,
     /// Exit with 3 if any record was rejected.
     #[arg(long)]
     pub(crate) strict: bool,
-    /// Files, directories and globs.
-    #[arg(required = true, value_name = "INPUT")]
+    /// Files, directories and globs; none for a plugin whose configuration says what to read.
+    #[arg(value_name = "INPUT", required_unless_present_any = ["config", "option"])]
     pub(crate) inputs: Vec<String>,
 }
 
@@ -299,6 +333,13 @@ fn parse_span(text: &str) -> Result<SignedDuration, String> {
     Ok(SignedDuration::from_secs(total))
 }
 
+fn parse_option(text: &str) -> Result<(String, serde_json::Value), String> {
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("`{text}` has no `=`; write NAME=VALUE"))?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+    Ok((name.to_owned(), value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,5 +364,18 @@ mod tests {
         for wrong in ["", "d", "60", "-1h", "0s", "9999999999999999d", "1w"] {
             assert!(parse_span(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn options_are_json_or_text() {
+        use serde_json::json;
+        let value = |text: &str| parse_option(text).unwrap().1;
+        assert_eq!(parse_option("depth=64").unwrap(), ("depth".to_owned(), json!(64)));
+        assert_eq!(value("a=skip"), json!("skip"));
+        assert_eq!(value("a=007"), json!("007"));
+        assert_eq!(value("a=\"64\""), json!("64"));
+        assert_eq!(value("a=b=c"), json!("b=c"));
+        assert_eq!(value(r#"a={"$secret":"t"}"#), json!({"$secret": "t"}));
+        assert!(parse_option("a").is_err());
     }
 }

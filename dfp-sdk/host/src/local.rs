@@ -93,6 +93,13 @@ impl LocalHost {
         lock(&self.counters).get(counter).copied().unwrap_or(0)
     }
 
+    /// All counters but the records read, by name.
+    pub fn counters(&self) -> BTreeMap<String, u64> {
+        let mut counters = lock(&self.counters).clone();
+        counters.remove(RECORDS_READ);
+        counters
+    }
+
     /// Records read and rejected so far, next to the records that the caller saw being `used`.
     pub fn counts(&self, used: u64) -> Counts {
         Counts { read: self.counter(RECORDS_READ), used, rejected: lock(&self.rejected).clone() }
@@ -207,6 +214,8 @@ mod tests {
         let counts = host.counts(1);
         assert!(counts.balanced());
         assert_eq!(counts.rejected["odd"], 1);
+        host.count("unreadable:x", 2);
+        assert_eq!(host.counters(), [("unreadable:x".to_owned(), 2)].into());
         assert_eq!(seen.lock().unwrap().len(), 2);
     }
 

@@ -7,11 +7,14 @@ use dfp_core::{EVENT_TIME, ORIGIN, RECORD_ID, SCORE};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::input::Missing;
 use crate::load::fold;
 use crate::{Error, Period, Result, Span};
 
 /// Column of loaded batches: whose event it is (utf8, never null, folded if the profile says so).
 pub const ENTITY: &str = "_entity";
+/// Column of loaded batches: the same as the record spells it, for people (utf8; null for a record without user).
+pub const ENTITY_AS_WRITTEN: &str = "_entity_as_written";
 
 /// Columns that stand beside a profile's own in scored batches, whatever model it is that scores.
 const SCORED: [&str; 4] = [SCORE, "model", "max_abs_z", "mean_abs_z"];
@@ -129,13 +132,32 @@ pub struct EntityColumn {
     /// Words that mean "nobody", compared trimmed and in any case. Default [`MISSING_IDENTITY`].
     #[serde(default = "missing_identity")]
     pub missing: Vec<String>,
+    /// What becomes of a record that names nobody. Default: it is rejected.
+    #[serde(default)]
+    pub without: Without,
+    /// The entity that kept records without user belong to, one of the words in `missing`: no user can have that name.
+    /// Default `unknown`.
+    #[serde(default = "nobody")]
+    pub nobody: String,
     /// Name of the model of all entities together; no real entity may have it. Default `generic_user`.
     #[serde(default = "fallback")]
     pub fallback: String,
 }
 
 /// Words that stand for a missing identity unless a profile says otherwise.
-pub const MISSING_IDENTITY: [&str; 7] = ["", "-", "unknown", "not available", "not_available", "nan", "none"];
+pub const MISSING_IDENTITY: [&str; 9] =
+    ["", "-", "{}", "[]", "unknown", "not available", "not_available", "nan", "none"];
+
+/// What becomes of records without user: those in which every one of `entity.inputs` is absent or a missing word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Without {
+    /// They are rejected as `no-entity`; the default.
+    #[default]
+    Reject,
+    /// They are kept, as the records of one entity, `entity.nobody`, and counted as `without-entity`.
+    Keep,
+}
 
 /// When a record's event happened, and which times are believed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -788,15 +810,26 @@ impl EntityColumn {
     /// The key that an entity of this name has everywhere: folded if the profile says so, and with a `~` before it if it
     /// would otherwise pass for the model of all entities.
     pub fn key(&self, name: &str) -> String {
-        let mut key = name.to_owned();
+        let mut key = String::new();
+        self.write_key(name, &mut key);
+        key
+    }
+
+    /// [`key`](Self::key), in place of what `out` holds.
+    pub(crate) fn write_key(&self, name: &str, out: &mut String) {
         if self.fold_case {
-            fold(name, &mut key);
+            fold(name, out);
+        } else {
+            out.clear();
+            out.push_str(name);
         }
-        if self.clashes(&key) { format!("~{key}") } else { key }
+        if self.clashes(out) {
+            out.insert(0, '~');
+        }
     }
 
     /// Whether an entity's name, but for any `~` before it, is the fallback's.
-    pub(crate) fn clashes(&self, key: &str) -> bool {
+    fn clashes(&self, key: &str) -> bool {
         key.trim_start_matches('~') == self.fallback
     }
 
@@ -807,7 +840,19 @@ impl EntityColumn {
         })?;
         require(is_plain_name(&self.fallback), "entity.fallback", || {
             format!("`{}` must be letters, digits, `-`, `_` and `.` only", self.fallback)
-        })
+        })?;
+        let no_user = !self.nobody.trim().is_empty() && Missing::new(&self.missing).holds(&self.nobody);
+        require(self.without == Without::Reject || no_user, "entity.nobody", || {
+            format!(
+                "`{}` must be one of the words in entity.missing, so that no user has that name",
+                self.nobody
+            )
+        })?;
+        require(
+            self.without == Without::Reject || !self.clashes(&self.key(&self.nobody)),
+            "entity.nobody",
+            || format!("`{}` is the name of the model of all entities", self.nobody),
+        )
     }
 }
 
@@ -889,6 +934,10 @@ fn yes() -> bool {
 
 fn missing_identity() -> Vec<String> {
     MISSING_IDENTITY.map(str::to_owned).to_vec()
+}
+
+fn nobody() -> String {
+    "unknown".to_owned()
 }
 
 fn missing_text() -> Vec<String> {
@@ -986,6 +1035,10 @@ mod tests {
             ("features = [\"app\", \"app\"]", "listed twice"),
             ("entity = { inputs = [] }", "entity.inputs: no columns"),
             ("entity = { fallback = \"a/b\" }", "entity.fallback"),
+            ("entity = { without = \"drop\" }", "`drop`"),
+            ("entity = { without = \"keep\", nobody = \"ann\" }", "entity.nobody: `ann` must be one of"),
+            ("entity = { without = \"keep\", nobody = \" \" }", "entity.nobody"),
+            ("entity = { without = \"keep\", fallback = \"unknown\" }", "model of all entities"),
             ("name = \"a:b\"", "name: `a:b`"),
             ("time = { earliest = \"then\" }", "time.earliest: `then`"),
             ("history = { min_history = 0 }", "history.min_history"),

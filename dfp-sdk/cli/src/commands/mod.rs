@@ -10,6 +10,7 @@ pub(crate) mod plugin_host;
 pub(crate) mod read;
 pub(crate) mod train;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -110,6 +111,12 @@ fn counts_line(counts: &Counts) -> String {
     let reasons: Vec<String> = counts.rejected.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
     let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
     format!("read {} = used {} + rejected {}{reasons}", counts.read, counts.used, counts.rejected_total())
+}
+
+/// One line of what else was counted, if anything was.
+fn counters_line(counters: &BTreeMap<String, u64>) -> Option<String> {
+    let counters: Vec<String> = counters.iter().map(|(name, n)| format!("{name} {n}")).collect();
+    (!counters.is_empty()).then(|| format!("also counted: {}", counters.join(", ")))
 }
 
 /// Success, or the status for rejected records if `strict`.

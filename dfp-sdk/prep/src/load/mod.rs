@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, TimestampNanosecondArray};
+use arrow_array::{Array, BooleanArray, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 use dfp_core::{EVENT_TIME, Host, Level, ORIGIN, RECORD_ID, Reject, Stage, reason};
@@ -19,8 +19,11 @@ use dfp_core::{EVENT_TIME, Host, Level, ORIGIN, RECORD_ID, Reject, Stage, reason
 pub(crate) use self::families::fold;
 pub(crate) use self::rules::time_type;
 use crate::input::{self, Input, Missing};
-use crate::profile::{ENTITY, EntityColumn, LoadColumn, Profile};
+use crate::profile::{ENTITY, ENTITY_AS_WRITTEN, EntityColumn, LoadColumn, Profile, Without};
 use crate::{Error, Result};
+
+/// Counter: records without user that the profile keeps.
+pub const WITHOUT_ENTITY: &str = "without-entity";
 
 /// Which entities take part.
 ///
@@ -88,8 +91,9 @@ impl LoadOptions {
 
 /// Applies a profile's load columns to raw batches.
 ///
-/// Out come the columns `_record_id`, `_origin`, `_time`, [`ENTITY`] and the load columns, one row for each row that
-/// went in, in the same order, less those rejected: without entity ([`reason::NO_ENTITY`]), without time
+/// Out come the columns `_record_id`, `_origin`, `_time`, [`ENTITY`], [`ENTITY_AS_WRITTEN`] and the load columns, one row
+/// for each row that went in, in the same order, less those rejected: without entity ([`reason::NO_ENTITY`], unless the
+/// profile keeps them: then they are counted as [`WITHOUT_ENTITY`]), without time
 /// ([`reason::NO_TIME`]), at an unbelievable time ([`reason::TIME_OUT_OF_RANGE`]), or not asked for
 /// ([`reason::NOT_SELECTED`]). Values that a rule could not read are null and counted as `unreadable:<column>`.
 ///
@@ -189,6 +193,7 @@ impl LoadStage {
             Field::new(ORIGIN, DataType::Utf8, false),
             Field::new(EVENT_TIME, time_type(), false),
             Field::new(ENTITY, DataType::Utf8, false),
+            Field::new(ENTITY_AS_WRITTEN, DataType::Utf8, true),
         ];
         let load = profile.load.iter();
         fields.extend(load.map(|column| Field::new(&column.name, rules::output_type(&column.rule), true)));
@@ -204,17 +209,17 @@ impl LoadStage {
     }
 
     fn load(&self, plan: &Plan, raw: &RecordBatch) -> Result<RecordBatch> {
-        let fold_case = self.profile.entity.fold_case;
         let missing = Missing::new(&self.profile.entity.missing);
-        let entities = rules::entities(&gather(raw, &plan.entity), &missing, fold_case, raw.num_rows());
-        let entities = self.escape_fallback(entities);
+        let written = rules::entities(&gather(raw, &plan.entity), &missing, raw.num_rows());
+        let entities = self.profile.entity.keys(&written);
         let times = rules::times(Input::of(Some(raw.column(plan.time))), raw.num_rows());
-        let keep = self.keep(plan, raw, entities.as_string(), times.as_primitive());
+        let keep = self.keep(plan, raw, &entities, times.as_primitive());
         let who_and_when = RecordBatch::try_from_iter_with_nullable([
             (RECORD_ID, raw.column(plan.record_id).clone(), true),
             (ORIGIN, raw.column(plan.origin).clone(), true),
             (EVENT_TIME, times, true),
-            (ENTITY, entities, true),
+            (ENTITY, Arc::new(entities), true),
+            (ENTITY_AS_WRITTEN, Arc::new(written), true),
         ])?;
         let all = keep.true_count() == keep.len();
         let select = |batch: &RecordBatch| {
@@ -222,6 +227,9 @@ impl LoadStage {
         };
         let raw = select(raw)?;
         let mut columns = select(&who_and_when)?.columns().to_vec();
+        if let nobody @ 1.. = columns[4].null_count() {
+            self.host.count(WITHOUT_ENTITY, nobody as u64);
+        }
         for planned in &plan.columns {
             let inputs = gather(&raw, &planned.inputs);
             let loaded = rules::apply(&planned.column, &planned.missing, &inputs, raw.num_rows());
@@ -296,21 +304,32 @@ impl LoadStage {
         }
         None
     }
+}
 
-    fn escape_fallback(&self, entities: ArrayRef) -> ArrayRef {
-        let clashes = |entity: &str| self.profile.entity.clashes(entity);
-        let names: &StringArray = entities.as_string();
-        if !names.iter().flatten().any(clashes) {
-            return entities;
+impl EntityColumn {
+    /// The entity of each row of a raw batch, null for a row without user unless such are kept; `None` if the batch has none
+    /// of the columns that could name one.
+    pub fn of(&self, raw: &RecordBatch) -> Option<StringArray> {
+        let columns: Vec<_> = self.inputs.iter().filter_map(|name| raw.column_by_name(name)).collect();
+        let inputs: Vec<_> = columns.iter().map(|column| Input::of(Some(column.as_ref()))).collect();
+        let written = || rules::entities(&inputs, &Missing::new(&self.missing), raw.num_rows());
+        (!inputs.is_empty()).then(|| self.keys(&written()))
+    }
+
+    /// The [keys](Self::key) of entities as written; for no entity nobody's, if such records are kept.
+    fn keys(&self, written: &StringArray) -> StringArray {
+        let nobody = (self.without == Without::Keep).then(|| self.key(&self.nobody));
+        let mut out = StringBuilder::with_capacity(written.len(), written.value_data().len());
+        let mut key = String::new();
+        for name in written {
+            let Some(name) = name else {
+                out.append_option(nobody.as_deref());
+                continue;
+            };
+            self.write_key(name, &mut key);
+            out.append_value(&key);
         }
-        let mut out = StringBuilder::with_capacity(names.len(), names.value_data().len() + names.len());
-        for name in names {
-            match name {
-                Some(name) if clashes(name) => out.append_value(format!("~{name}")),
-                other => out.append_option(other),
-            }
-        }
-        Arc::new(out.finish())
+        out.finish()
     }
 }
 
