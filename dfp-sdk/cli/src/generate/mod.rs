@@ -5,16 +5,15 @@
 //! an incident. The same options give the same bytes on every machine.
 
 mod azure_ad;
-mod behaviour;
 mod calendar;
 mod company;
+mod day;
 mod device;
 mod dice;
 mod network;
 mod output;
-mod record;
-mod scenarios;
-mod sign_in;
+mod plot;
+mod run;
 mod tables;
 
 use std::io;
