@@ -227,4 +227,3 @@ impl Setting<'_> {
         (start..start + rhythm.length + rhythm.rotation + 40.0).contains(&(minute as f64))
     }
 }
-

@@ -6,15 +6,19 @@
 
 mod azure_ad;
 mod calendar;
+mod cloudtrail;
 mod company;
 mod day;
 mod device;
 mod dice;
+mod json;
 mod network;
 mod output;
 mod plot;
 mod run;
 mod tables;
+#[cfg(test)]
+mod testing;
 
 use std::io;
 use std::path::PathBuf;
@@ -23,6 +27,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 pub use azure_ad::azure_ad;
+pub use cloudtrail::cloudtrail;
 
 /// What to generate.
 #[derive(Debug, Clone, PartialEq, Eq)]

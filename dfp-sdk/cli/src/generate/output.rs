@@ -56,6 +56,8 @@ impl Drop for Whole {
 /// The files of records under a directory, counted.
 pub(super) struct Files {
     directory: PathBuf,
+    /// How many threads may prepare them.
+    pub(super) threads: usize,
     /// Files written.
     pub(super) files: usize,
     /// Records in them.
@@ -65,8 +67,8 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn new(directory: PathBuf) -> Self {
-        Self { directory, files: 0, records: 0, bytes: 0 }
+    pub(super) fn new(directory: PathBuf, threads: usize) -> Self {
+        Self { directory, threads, files: 0, records: 0, bytes: 0 }
     }
 
     /// Writes a file of one record a line.
@@ -128,7 +130,7 @@ mod tests {
     #[test]
     fn files_are_counted() {
         let directory = tempfile::tempdir().unwrap();
-        let mut files = Files::new(directory.path().to_owned());
+        let mut files = Files::new(directory.path().to_owned(), 1);
         files.lines("a.json", [b"{}".as_slice(), b"[]"]).unwrap();
         files.blob("deep/er", "b.json", b"[{}]", 1).unwrap();
         assert_eq!((files.files, files.records, files.bytes), (2, 3, 10));

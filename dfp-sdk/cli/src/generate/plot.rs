@@ -81,7 +81,10 @@ pub(super) fn stage<L: Log>(log: &L, per_scenario: usize, window: Window) -> (Ve
             let person = victims.next(scenario.fits);
             let mut plot = Plot { log, world, person, dice, window, incident, out: &mut events };
             (scenario.stage)(&mut plot, [Loud, Medium, Quiet][number % 3]);
-            incidents.push(Incident { scenario: scenario.name, name: format!("{}-{}", scenario.name, number + 1) });
+            incidents.push(Incident {
+                scenario: scenario.name,
+                name: format!("{}-{}", scenario.name, number + 1),
+            });
         }
     }
     (incidents, events)
@@ -118,7 +121,11 @@ impl<'w> Victims<'w> {
     }
 }
 
-pub(super) fn working_days<'w>(world: &'w World, person: &'w Person, window: Window) -> impl Iterator<Item = i32> + 'w {
+pub(super) fn working_days<'w>(
+    world: &'w World,
+    person: &'w Person,
+    window: Window,
+) -> impl Iterator<Item = i32> + 'w {
     (window.first..=window.last).filter(|day| at_work(world, person, *day))
 }
 

@@ -107,7 +107,6 @@ fn threads() -> usize {
 /// Files being written.
 struct Run<'w, L: Log> {
     log: &'w L,
-    threads: usize,
     incidents: Vec<Incident>,
     /// Records of days that are not written yet.
     pending: Vec<Event>,
@@ -128,8 +127,8 @@ impl<'w, L: Log> Run<'w, L> {
         let mut labels = Whole::create(&out, LABELS)?;
         labels.line(b"id,user,time,scenario,incident")?;
         let scenarios = scenario_counts::<L>(&incidents);
-        let files = Files::new(out);
-        let mut run = Self { log, threads, incidents, pending: staged, files, labels, labelled: 0, scenarios };
+        let files = Files::new(out, threads);
+        let mut run = Self { log, incidents, pending: staged, files, labels, labelled: 0, scenarios };
         // Local days reach over midnight UTC on both sides.
         run.live(-1);
         run.live(0);
@@ -139,7 +138,7 @@ impl<'w, L: Log> Run<'w, L> {
     /// Adds what everybody does on a local day.
     fn live(&mut self, day: i32) {
         let (log, actors) = (self.log, self.log.actors());
-        let share = actors.div_ceil(self.threads).max(1);
+        let share = actors.div_ceil(self.files.threads).max(1);
         let live = |first: usize| {
             let mut out = Vec::new();
             (first..actors.min(first + share)).for_each(|actor| log.live(actor, day, &mut out));
@@ -168,11 +167,8 @@ impl<'w, L: Log> Run<'w, L> {
 
     /// The records that are delivered before `end`, in that order; none from before the span.
     fn due(&mut self, end: Ticks) -> Vec<Event> {
-        let (mut due, later): (Vec<_>, Vec<_>) = self
-            .pending
-            .drain(..)
-            .filter(|event| event.at >= 0)
-            .partition(|event| event.delivered < end);
+        let (mut due, later): (Vec<_>, Vec<_>) =
+            self.pending.drain(..).filter(|event| event.at >= 0).partition(|event| event.delivered < end);
         self.pending = later;
         due.sort_unstable_by_key(|event| (event.delivered, event.id.0));
         due

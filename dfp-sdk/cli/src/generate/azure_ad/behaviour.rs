@@ -134,8 +134,11 @@ impl<'c> Life<'c> {
             }
         } else if client.used != "Browser" && device.registration.is_some() && self.day.dice.chance(0.13) {
             let at = at + self.day.dice.int(20 * MINUTE, 90 * MINUTE);
-            let app =
-                app(self.day.dice.pick(&["Microsoft Teams", "Office 365 Exchange Online", "Microsoft Office"]));
+            let app = app(self.day.dice.pick(&[
+                "Microsoft Teams",
+                "Office 365 Exchange Online",
+                "Microsoft Office",
+            ]));
             self.record(at, app, client, origin, &SUCCESS_BY_CLAIM, Proof::Claim);
             if let Some(renewal) = self.out.last_mut() {
                 renewal.category = Category::NonInteractive;

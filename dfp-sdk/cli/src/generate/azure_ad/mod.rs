@@ -67,38 +67,24 @@ fn file_name(calendar: &Calendar, day: i32) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, HashMap, HashSet};
-    use std::path::Path;
+    use std::fs;
 
     use serde_json::Value;
 
+    use super::super::run::LABELS;
+    use super::super::testing::{files, lines, small};
     use super::*;
-
-    fn small(seed: u64, out: &Path) -> Options {
-        Options { users: 8, days: 10, seed, out: out.to_path_buf(), ..Options::default() }
-    }
 
     fn generate(options: &Options) -> Summary {
         azure_ad(options, &mut |_| ()).unwrap()
     }
 
-    /// Every file of a directory by name.
-    fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
-        let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-        entries
-            .map(|path| (path.file_name().unwrap().to_string_lossy().into(), fs::read(&path).unwrap()))
-            .collect()
-    }
-
-    /// The files of records among them.
+    /// The files of records.
     fn days(files: &BTreeMap<String, Vec<u8>>) -> impl Iterator<Item = (&str, &[u8])> {
         files
             .iter()
             .filter(|(name, _)| *name != LABELS)
             .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
-    }
-
-    fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-        bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
     }
 
     fn records(files: &BTreeMap<String, Vec<u8>>) -> Vec<Value> {
@@ -112,13 +98,7 @@ mod tests {
 
     #[test]
     fn the_seed_decides_every_byte() {
-        let [first, second, other] = [1, 1, 2].map(|seed| {
-            let directory = tempfile::tempdir().unwrap();
-            generate(&small(seed, directory.path()));
-            files(directory.path())
-        });
-        assert!(first == second, "the same seed gives the same bytes");
-        assert!(first != other, "another seed gives other bytes");
+        super::super::testing::the_seed_decides_every_byte::<AzureAd>();
     }
 
     #[test]

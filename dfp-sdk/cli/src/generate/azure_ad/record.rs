@@ -9,10 +9,10 @@ use super::super::company::{Company, app_name};
 use super::super::device::Client;
 use super::super::dice::{Guid, scatter};
 use super::super::run::{Event, World};
-use super::sign_in::{Actor, Category, Proof, SignIn};
 use super::super::tables::{
     APPS, Applies, BLOCKED, City, MFA_BY_POLICY, MFA_FAILED, MFA_REQUIRED, Outcome, POLICIES, Policy,
 };
+use super::sign_in::{Actor, Category, Proof, SignIn};
 
 /// The diagnostic record; the fields stand in the order that Azure writes them in.
 #[derive(Serialize)]

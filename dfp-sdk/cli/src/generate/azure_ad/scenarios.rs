@@ -4,7 +4,7 @@ use super::super::calendar::{MINUTE, SECOND, Ticks, day_of};
 use super::super::device::{Client, Device, Program};
 use super::super::network::Origin;
 use super::super::plot::{
-    Intensity, Intruder, Loud, Mimicry, Plot, Quiet, Medium, Scenario, Window, anyone, working_days,
+    Intensity, Intruder, Loud, Medium, Mimicry, Plot, Quiet, Scenario, Window, anyone, working_days,
 };
 use super::super::tables::{
     ACTIVE_SYNC, APPS, DEPARTMENTS, Department, IMAP, LOCKED, Legacy, MFA_FAILED, MFA_REQUIRED, NO_CONSENT,
