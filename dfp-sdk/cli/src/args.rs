@@ -75,6 +75,8 @@ pub(crate) enum LogKind {
     AzureAd,
     /// AWS CloudTrail, gzipped files as a trail delivers them to a bucket.
     Cloudtrail,
+    /// Duo authentications, records of the Admin API, one file a day.
+    Duo,
 }
 
 /// `dfp generate`

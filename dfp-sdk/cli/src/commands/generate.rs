@@ -28,7 +28,7 @@ pub(crate) fn run(cli: &Cli, args: &GenerateArgs) -> Result<ExitCode> {
 /// What the arguments ask for; the kinds of log that tell more of each user and day get fewer of both by default.
 fn options(args: &GenerateArgs) -> Options {
     let (users, days) = match args.kind {
-        LogKind::AzureAd => (120, 75),
+        LogKind::AzureAd | LogKind::Duo => (120, 75),
         LogKind::Cloudtrail => (60, 45),
     };
     Options {
@@ -50,6 +50,7 @@ fn generator(kind: LogKind) -> Generator {
     match kind {
         LogKind::AzureAd => generate::azure_ad,
         LogKind::Cloudtrail => generate::cloudtrail,
+        LogKind::Duo => generate::duo,
     }
 }
 

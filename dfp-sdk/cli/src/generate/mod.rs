@@ -11,6 +11,7 @@ mod company;
 mod day;
 mod device;
 mod dice;
+mod duo;
 mod json;
 mod network;
 mod output;
@@ -28,6 +29,7 @@ use serde::Serialize;
 
 pub use azure_ad::azure_ad;
 pub use cloudtrail::cloudtrail;
+pub use duo::duo;
 
 /// What to generate.
 #[derive(Debug, Clone, PartialEq, Eq)]
