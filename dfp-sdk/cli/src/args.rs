@@ -73,6 +73,10 @@ pub(crate) struct DemoArgs {
 pub(crate) enum LogKind {
     /// Azure AD (Entra ID) sign-ins, diagnostic records, one file a day.
     AzureAd,
+    /// AWS CloudTrail, gzipped files as a trail delivers them to a bucket.
+    Cloudtrail,
+    /// Duo authentications, records of the Admin API, one file a day.
+    Duo,
 }
 
 /// `dfp generate`
@@ -80,19 +84,19 @@ pub(crate) enum LogKind {
 pub(crate) struct GenerateArgs {
     /// Kind of log.
     pub(crate) kind: LogKind,
-    /// Number of users.
-    #[arg(long, default_value_t = 120)]
-    pub(crate) users: usize,
-    /// Number of days.
-    #[arg(long, default_value_t = 75)]
-    pub(crate) days: u32,
+    /// Number of users; 120, or 60 of the talkative kinds cloudtrail and exchange, if absent.
+    #[arg(long)]
+    pub(crate) users: Option<usize>,
+    /// Number of days; 75, or 45 of the talkative kinds, if absent.
+    #[arg(long)]
+    pub(crate) days: Option<u32>,
     /// Seed; the same seed gives the same bytes.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
     /// Attacks fall into the last so many days.
     #[arg(long, default_value_t = 15)]
     pub(crate) scenario_days: u32,
-    /// Incidents of each of the seven scenarios.
+    /// Incidents of each of the kind's scenarios.
     #[arg(long, default_value_t = 3)]
     pub(crate) incidents: usize,
     /// Directory for the logs and labels.csv.

@@ -5,17 +5,21 @@
 //! an incident. The same options give the same bytes on every machine.
 
 mod azure_ad;
-mod behaviour;
 mod calendar;
+mod cloudtrail;
 mod company;
+mod day;
 mod device;
 mod dice;
+mod duo;
+mod json;
 mod network;
 mod output;
-mod record;
-mod scenarios;
-mod sign_in;
+mod plot;
+mod run;
 mod tables;
+#[cfg(test)]
+mod testing;
 
 use std::io;
 use std::path::PathBuf;
@@ -24,6 +28,8 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 pub use azure_ad::azure_ad;
+pub use cloudtrail::cloudtrail;
+pub use duo::duo;
 
 /// What to generate.
 #[derive(Debug, Clone, PartialEq, Eq)]
