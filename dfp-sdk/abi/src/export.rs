@@ -25,8 +25,8 @@ use crate::import::{is_text_dictionary, not_crossing};
 /// begin inside a byte.
 ///
 /// # Errors
-/// [`ErrorKind::SchemaMismatch`] if the batch is not of the schema `declared`, [`ErrorKind::Unsupported`] for a type that
-/// does not cross the border.
+/// [`ErrorKind::SchemaMismatch`] if the batch is not of the schema `declared`, [`ErrorKind::Unsupported`] for a view, a
+/// map or another type that has no place in the border.
 pub fn export_batch(batch: RecordBatch, declared: &SchemaRef) -> Result<FFI_ArrowArray> {
     if batch.schema_ref() != declared {
         return Err(Error::new(ErrorKind::SchemaMismatch, "a batch is of another schema than was declared"));
@@ -55,7 +55,7 @@ struct Node {
 struct Block {
     nodes: Vec<Node>,
     /// To the struct of each node, in order: so the list of a node's children is a part of this one.
-    arrays: Vec<*mut ArrowArray>,
+    _arrays: Vec<*mut ArrowArray>,
     /// Structs that are not released yet.
     alive: AtomicUsize,
     _batch: RecordBatch,
@@ -185,35 +185,34 @@ impl Tree {
 
     /// The struct of the batch, which from here on keeps everything alive.
     fn into_array(self, batch: RecordBatch) -> FFI_ArrowArray {
-        let count = self.nodes.len();
-        let block = Box::into_raw(Box::new(Block {
-            nodes: self.nodes,
-            arrays: Vec::with_capacity(count),
-            alive: AtomicUsize::new(count),
-            _batch: batch,
-            _shifted: self.shifted,
-        }));
-        // SAFETY: the block is ours alone until the struct is handed out. Its lists have room for what is put there, and are
-        // not borrowed again before the block is dropped: what leads into them stays good.
-        unsafe {
-            let nodes = (&mut (*block).nodes).as_mut_ptr();
-            (&mut (*block).arrays).extend((0..count).map(|at| &raw mut (*nodes.add(at)).array));
-            let arrays = (&mut (*block).arrays).as_mut_ptr();
-            for node in (0..count).map(|at| nodes.add(at)) {
+        let Self { mut nodes, shifted } = self;
+        let count = nodes.len();
+        let first = nodes.as_mut_ptr();
+        // SAFETY: there are as many nodes. They stay where they are: the list is not changed any more, and not borrowed.
+        let node = |at| unsafe { first.add(at) };
+        // SAFETY: as above.
+        let mut arrays: Vec<_> = (0..count).map(|at| unsafe { &raw mut (*node(at)).array }).collect();
+        let list = arrays.as_mut_ptr();
+        let alive = AtomicUsize::new(count);
+        let block = Box::new(Block { nodes, _arrays: arrays, alive, _batch: batch, _shifted: shifted });
+        let block = Box::into_raw(block);
+        for node in (0..count).map(node) {
+            // SAFETY: as above; nobody else knows the nodes yet, and parts lie within the lists.
+            unsafe {
                 (*node).block = block;
                 let array = &mut (*node).array;
                 array.private_data = node.cast();
                 array.buffers = (&raw mut (*node).buffers).cast();
                 let parts = &(*node).parts;
                 if array.n_children > 0 {
-                    array.children = arrays.add(parts.start);
+                    array.children = list.add(parts.start);
                 } else if !parts.is_empty() {
-                    array.dictionary = arrays.add(parts.start).read();
+                    array.dictionary = list.add(parts.start).read();
                 }
             }
-            // A move: the struct in the node is not used again.
-            (&raw mut (*nodes.add(TOP)).array).cast::<FFI_ArrowArray>().read()
         }
+        // SAFETY: both types have the layout of the C struct. A move: the struct in the node is not used again.
+        unsafe { list.add(TOP).read().cast::<FFI_ArrowArray>().read() }
     }
 }
 
@@ -247,9 +246,16 @@ unsafe fn released(array: *mut ArrowArray, node: *const Node) -> usize {
     // SAFETY: the caller's promise; parts lie in their nodes, and those that were moved away are marked as released.
     unsafe {
         (*array).release = None;
-        let nodes = (&(*(*node).block).nodes).as_ptr().cast_mut();
+        let block = &*(*node).block;
+        let nodes = block.nodes.as_ptr().cast_mut();
         let parts = (*node).parts.clone().map(|at| nodes.add(at));
         let here = parts.filter(|part| (**part).array.release.is_some());
         1 + here.map(|part| released(&raw mut (*part).array, part)).sum::<usize>()
     }
 }
+
+#[cfg(test)]
+// SAFETY of the calls in there: structs are local ones, filled a few lines above.
+#[allow(clippy::undocumented_unsafe_blocks)]
+#[path = "export_tests.rs"]
+mod tests;

@@ -39,7 +39,7 @@ pub(crate) fn damaged(error: ArrowError) -> Error {
 pub(crate) enum Values {
     /// Offsets, null counts, UTF-8 and dictionary keys are checked.
     Foreign,
-    /// They are what Arrow demands.
+    /// They are known to be what Arrow demands.
     Valid,
 }
 
@@ -65,6 +65,13 @@ impl<'a> Source<'a> {
         owner: &'a Arc<FFI_ArrowArray>,
         values: Values,
     ) -> Result<Self> {
+        let source = Self { array, data_type, owner, values };
+        source.check()?;
+        Ok(source)
+    }
+
+    fn check(&self) -> Result<()> {
+        let Self { array, data_type, .. } = *self;
         if array.release.is_none() {
             return Err(refused(format!("an array of type {data_type} is missing or already released")));
         }
@@ -88,7 +95,7 @@ impl<'a> Source<'a> {
             let has = if array.dictionary.is_null() { "no" } else { "a" };
             return Err(refused(format!("an array of type {data_type} has {has} dictionary")));
         }
-        Ok(Self { array, data_type, owner, values })
+        Ok(())
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -104,27 +111,29 @@ impl<'a> Source<'a> {
         self.offset() + self.len()
     }
 
-    /// A struct that this one leads to, with at least `rows` rows.
-    fn part(&self, array: *const ArrowArray, data_type: &'a DataType, rows: usize) -> Result<Self> {
+    /// The array of a struct that this one leads to, of at least `rows` rows.
+    fn part(&self, array: *const ArrowArray, data_type: &'a DataType, rows: usize) -> Result<ArrayRef> {
         // SAFETY: NULL or an array, says `new`.
-        let array = unsafe { array.as_ref() }
-            .ok_or_else(|| refused(format!("a child of an array of type {} is missing", self.data_type)))?;
-        // SAFETY: what `new` was promised covers all parts.
-        let part = unsafe { Self::new(array, data_type, self.owner, self.values) }?;
+        let Some(array) = (unsafe { array.as_ref() }) else {
+            return Err(refused(format!("a child of an array of type {} is missing", self.data_type)));
+        };
+        // What `new` was promised covers all parts.
+        let part = Self { array, data_type, ..*self };
+        part.check()?;
         if part.len() < rows {
             return Err(refused(format!(
                 "an array of type {data_type} has length {}, not {rows}",
                 part.len()
             )));
         }
-        Ok(part)
+        part.array()
     }
 
     fn child(&self, index: usize, data_type: &'a DataType, rows: usize) -> Result<ArrayRef> {
         debug_assert!((index as i64) < self.array.n_children);
         // SAFETY: the list is not NULL and has n_children pointers.
         let child = unsafe { self.array.children.add(index).read_unaligned() };
-        self.part(child, data_type, rows)?.array()
+        self.part(child, data_type, rows)
     }
 
     /// The columns of a struct, as many rows as it has.
@@ -167,7 +176,8 @@ impl<'a> Source<'a> {
 
     fn primitive<T: ArrowPrimitiveType>(&self) -> Result<PrimitiveArray<T>> {
         let array = PrimitiveArray::new(self.numbers::<T::Native>()?, self.nulls()?);
-        Ok(array.with_data_type(self.data_type.clone()))
+        let plain = *self.data_type == T::DATA_TYPE;
+        Ok(if plain { array } else { array.with_data_type(self.data_type.clone()) })
     }
 
     fn texts<T: ByteArrayType>(&self) -> Result<ArrayRef> {
@@ -189,7 +199,7 @@ impl<'a> Source<'a> {
 
     fn dictionary(&self, values: &'a DataType) -> Result<ArrayRef> {
         let keys = PrimitiveArray::<Int32Type>::new(self.numbers()?, self.nulls()?);
-        let values = self.part(self.array.dictionary, values, 0)?.array()?;
+        let values = self.part(self.array.dictionary, values, 0)?;
         Ok(Arc::new(match self.values {
             Values::Foreign => DictionaryArray::try_new(keys, values).map_err(damaged)?,
             // SAFETY: whoever made this a source of valid values promised it.
@@ -233,11 +243,16 @@ impl<'a> Source<'a> {
     }
 
     /// Which rows are null. A struct may leave the counting to its reader, and need not have bits if none is.
+    #[inline]
     pub(crate) fn nulls(&self) -> Result<Option<NullBuffer>> {
         let claimed = self.array.null_count;
         if claimed == 0 || self.len() == 0 || (claimed < 0 && self.address(0).is_null()) {
             return Ok(None);
         }
+        self.counted_nulls(claimed)
+    }
+
+    fn counted_nulls(&self, claimed: i64) -> Result<Option<NullBuffer>> {
         let nulls = NullBuffer::new(self.bits(0)?);
         if claimed > 0 && claimed != nulls.null_count() as i64 {
             return Err(refused(format!(
