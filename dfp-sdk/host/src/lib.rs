@@ -21,11 +21,14 @@
 //! # Ok::<(), dfp_core::Error>(())
 //! ```
 //!
+//! Two features are off unless asked for: `remote` (plugins in a process of their own) and `check` (the conformance kit).
+//!
 //! Loading a plugin runs its code with all rights of the program; nothing here is a sandbox. What is kept out are files that
 //! somebody else could have put there: only absolute paths and named directories are looked at, and a file is refused if
 //! anybody but its owner, who must be the user or the administrator, could change it or a directory above it. What a plugin
 //! answers is checked before it is believed, and libraries stay loaded until the process ends.
 
+#[cfg(feature = "check")]
 pub mod check;
 mod config;
 mod error;
@@ -39,6 +42,7 @@ mod local;
 mod manifest;
 mod model;
 mod plugins;
+#[cfg(feature = "remote")]
 pub mod remote;
 mod secrets;
 mod sink;

@@ -377,7 +377,7 @@ fn described(path: &Path, needed: bool) -> Result<(Option<ReadManifest>, PathBuf
     }
     // Checked first: a manifest is not looked for in places that are not to be trusted.
     let library = checked_file(path)?.path;
-    Ok((ReadManifest::beside(&library), library))
+    Ok((ReadManifest::beside(&library)?, library))
 }
 
 fn list_linked(component: &LinkedComponent) -> Listed {

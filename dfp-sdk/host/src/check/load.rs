@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Answer, Book, elf, kept, silent};
-use crate::manifest::{Gap, is_manifest};
+use crate::manifest::{Gap, ReadManifest, is_manifest, library_of, naming};
 use crate::{LoadedComponent, Plugin, Plugins};
 
 /// The one symbol a plugin exports.
@@ -33,35 +32,15 @@ const ANNOTATIONS: [&str; 8] =
 /// What stands in texts for bytes that are not UTF-8.
 const REPLACEMENT: char = '\u{FFFD}';
 
-/// What the kit reads of a manifest.
-#[derive(Debug, Deserialize)]
-struct Declared {
-    file: String,
-    #[serde(default)]
-    gaps: Vec<Gap>,
-}
-
-fn declared(manifest: &Path) -> Option<Declared> {
-    toml::from_str(&std::fs::read_to_string(manifest).ok()?).ok()
-}
-
 /// The manifest that leads to the library, if there is one.
 fn manifest_of(path: &Path) -> Option<PathBuf> {
-    if is_manifest(path) {
-        return Some(path.to_owned());
-    }
-    let entries = std::fs::read_dir(path.parent()?).ok()?;
-    let mut manifests: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| is_manifest(path)).collect();
-    manifests.sort();
-    let name = path.file_name()?.to_str()?;
-    manifests.into_iter().find(|manifest| declared(manifest).is_some_and(|declared| declared.file == name))
+    if is_manifest(path) { Some(path.to_owned()) } else { naming(path) }
 }
 
-/// The gaps that the library's manifest declares.
+/// The gaps that the library's manifest declares, if it can be read.
 pub(super) fn gaps(library: &Path) -> Vec<Gap> {
-    let manifest = manifest_of(library).and_then(|manifest| declared(&manifest));
-    manifest.map(|declared| declared.gaps).unwrap_or_default()
+    let manifest = manifest_of(library).and_then(|manifest| ReadManifest::read(&manifest).ok());
+    manifest.map(|read| read.manifest.gaps).unwrap_or_default()
 }
 
 /// A loaded library.
@@ -81,10 +60,8 @@ pub(super) fn load(path: &Path) -> Result<Opened, String> {
             Err(error) => manifest = Some((beside, Some(error.to_string()))),
         }
     }
-    let library = match declared(path).filter(|_| is_manifest(path)) {
-        Some(declared) => path.with_file_name(declared.file),
-        None => path.to_owned(),
-    };
+    let library = if is_manifest(path) { library_of(path) } else { Some(path.to_owned()) };
+    let library = library.ok_or_else(|| "its manifest does not say which file it describes".to_owned())?;
     let plugin = Plugin::load(&library).map_err(|error| error.to_string())?;
     Ok(Opened { plugin, manifest })
 }

@@ -49,6 +49,7 @@ use dfp_abi::Kind;
 use dfp_core::{Error, ErrorKind, Host, Level, Result};
 
 pub(crate) use batch::{decode_batch, encode_batch};
+#[cfg(feature = "check")]
 pub(crate) use child::loaded;
 pub use child::{serve, serve_component};
 pub use parts::{RemoteCanceller, RemoteModel, RemoteSink, RemoteSource, RemoteStage, RemoteTrainer};
