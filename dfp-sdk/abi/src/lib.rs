@@ -3,8 +3,8 @@
 //!
 //! Plugin authors use `dfp-plugin`, programs use `dfp-host`; both are built on this crate. The rules of the border are the
 //! comments of [`c`], which the header repeats. In short: tables are constant and live for ever; errors are inline text and
-//! own nothing; handing over an Arrow struct moves it, whether or not the call succeeds; what comes from the other side is
-//! validated before it is believed.
+//! own nothing; handing over an Arrow struct moves it, whether or not the call succeeds; what comes from a plugin
+//! is validated before it is believed, and so a plugin may believe the values its host passes.
 //!
 //! ```
 //! use std::sync::Arc;
