@@ -124,6 +124,9 @@ pub(crate) struct SelectionArgs {
     /// Exit with 3 if any record was rejected.
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Run the plugin in a process of its own, sandboxed, as `source.isolate` in the pipeline file does.
+    #[arg(long)]
+    pub(crate) isolate: bool,
 }
 
 /// Which models to train.
@@ -183,6 +186,9 @@ pub(crate) struct ReadArgs {
     /// Exit with 3 if any record was rejected.
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Run the plugin in a process of its own, sandboxed.
+    #[arg(long)]
+    pub(crate) isolate: bool,
     /// Files, directories and globs.
     #[arg(required = true, value_name = "INPUT")]
     pub(crate) inputs: Vec<String>,
@@ -231,7 +237,7 @@ pub(crate) struct CheckArgs {
     /// Id of the component, if there are several.
     #[arg(long)]
     pub(crate) id: Option<String>,
-    /// Run it in a process of its own, sandboxed.
+    /// Load and run it in a process of its own, sandboxed.
     #[arg(long)]
     pub(crate) out_of_process: bool,
 }

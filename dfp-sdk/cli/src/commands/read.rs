@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use dfp_sdk::core::{Counts, Error, Level, Pipeline, Reject, Result, Sink};
+use dfp_sdk::core::{Counts, Error, Level, Pipeline, Reject, Result, Sink, Source};
 use dfp_sdk::host::LocalHost;
 use dfp_sdk::{cell, expand};
 use serde_json::{Map, Value, json};
@@ -33,7 +33,12 @@ pub(crate) fn run(cli: &Cli, args: &ReadArgs) -> Result<ExitCode> {
         });
     let host = Arc::new(host);
     let plugins = plugins(cli)?;
-    let mut source = plugins.source(&args.plugin, &Value::Object(config).to_string(), host.clone())?;
+    let config = Value::Object(config).to_string();
+    let mut source: Box<dyn Source> = if args.isolate {
+        Box::new(plugins.isolated_source(&args.plugin)?.create(&config, host.clone())?)
+    } else {
+        plugins.source(&args.plugin, &config, host.clone())?
+    };
     let mut lines = JsonLines { out: BufWriter::new(std::io::stdout()), rows: 0, silent: args.stats };
     Pipeline::new(&mut *source).sink(&mut lines).run(&cancel)?;
     let counts = host.counts(lines.rows);
