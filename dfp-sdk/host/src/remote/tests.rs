@@ -388,6 +388,19 @@ fn lies_are_errors() {
     assert!(long.to_string().contains("4294967295 bytes; the limit is"), "{long}");
 }
 
+#[test]
+fn a_child_that_ends_inside_a_frame_is_told_by_its_end() {
+    let made = connect(&options(), Kind::Stage, Arc::new(LocalHost::new()), |mut input, mut output| {
+        Frame::read(&mut input, 1 << 20).unwrap();
+        answer(0, b"").write(&mut output).unwrap();
+        Frame::read(&mut input, 1 << 20).unwrap();
+        output.write_all(&[100, 0, 0, 0, tag::ANSWER, 1, 2, 3]).unwrap();
+    });
+    let mut stage = RemoteStage::made(made.unwrap());
+    let error = stage.bind(numbers(&[]).schema()).unwrap_err();
+    assert!(error.to_string().contains("the process closed its pipe"), "{error}");
+}
+
 /// A stage whose instance says `text` about itself.
 fn introspected(text: &[u8]) -> Result<Option<serde_json::Value>> {
     let payload = Pack::default().optional(Some(text)).done();
