@@ -54,6 +54,10 @@ pub struct PipelineConfig {
 pub struct SourceConfig {
     /// Id of a plugin, or the absolute path of a plugin library.
     pub plugin: String,
+    /// Whether the plugin runs in a process of its own, confined, and is never loaded into this one. The program must know
+    /// how: see [`Plugins::isolated_by`](dfp_host::Plugins), and the feature `isolation`.
+    #[serde(default)]
+    pub isolate: bool,
     /// Files, directories and globs.
     #[serde(default)]
     pub inputs: Vec<String>,

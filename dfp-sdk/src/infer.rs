@@ -69,7 +69,7 @@ struct Scored<'a> {
     result: Result<RecordBatch>,
 }
 
-impl Run<'_> {
+impl Run {
     /// Scores the inputs and writes findings, and whatever `sinks` want, for example
     /// [`ScoresSink`](crate::ScoresSink). Needs nothing but the store and the files.
     ///

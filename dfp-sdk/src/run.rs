@@ -1,6 +1,5 @@
 //! What training and inference share: the profile, the periods of files, and reading one period.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,12 +11,14 @@ use arrow_select::concat::concat_batches;
 use dfp_core::{
     CancelToken, Counts, Error, ErrorKind, Host, Level, ORIGIN, Pipeline, Reject, Result, Sink, Source,
 };
-use dfp_host::{LocalHost, Plugins, Policy};
+#[cfg(feature = "isolation")]
+use dfp_host::remote::IsolatedSource;
+use dfp_host::{Found, Kind, LocalHost, Plugins};
 use dfp_prep::batcher::{self, BatchOptions, DatedFile, GroupBy};
 use dfp_prep::{ENTITY_AS_WRITTEN, LoadOptions, LoadStage, Profile, Selection};
 use serde::Serialize;
 
-use crate::config::{PipelineConfig, Unreadable};
+use crate::config::{PipelineConfig, SourceConfig, Unreadable};
 use crate::finding::{AtomicFile, strings};
 use crate::{Progress, input};
 
@@ -32,10 +33,10 @@ use crate::{Progress, input};
 /// println!("{} models", report.trained);
 /// # Ok::<(), dfp_sdk::core::Error>(())
 /// ```
-pub struct Run<'a> {
+pub struct Run {
     pub(crate) config: PipelineConfig,
     pub(crate) profile: Profile,
-    pub(crate) plugins: Cow<'a, Plugins>,
+    origin: Origin,
     pub(crate) cancel: CancelToken,
     pub(crate) choice: Choice,
 }
@@ -64,18 +65,16 @@ pub struct StepTime {
 /// Where rejected records go, beside the counts.
 pub(crate) type RejectFile = Arc<Mutex<AtomicFile>>;
 
-impl<'a> Run<'a> {
-    /// Checks the configuration and finds the profile; opens nothing else.
+impl Run {
+    /// Checks the configuration, and finds the source and the profile; opens nothing else.
     ///
     /// # Errors
     /// If the plugin cannot be found or is not to be trusted, or the profile is wrong.
-    pub fn new(config: PipelineConfig, plugins: &'a Plugins) -> Result<Self> {
-        let plugins = match config.plugins.policy()? {
-            Policy::ExplicitOnly => Cow::Borrowed(plugins),
-            stricter => Cow::Owned(plugins.clone().at_least(stricter)),
-        };
-        let profile = profile(&config, &plugins)?;
-        Ok(Self { config, profile, plugins, cancel: CancelToken::default(), choice: Choice::default() })
+    pub fn new(config: PipelineConfig, plugins: &Plugins) -> Result<Self> {
+        let plugins = plugins.clone().at_least(config.plugins.policy()?);
+        let origin = Origin::find(&config.source, &plugins)?;
+        let profile = profile(&config, &origin)?;
+        Ok(Self { config, profile, origin, cancel: CancelToken::default(), choice: Choice::default() })
     }
 
     /// Takes only some users and files.
@@ -151,7 +150,7 @@ impl<'a> Run<'a> {
             config.insert("unreadable".to_owned(), "skip".into());
         }
         let config = serde_json::Value::Object(config).to_string();
-        self.plugins.source(&self.config.source.plugin, &config, host.clone())
+        self.origin.create(&config, host.clone())
     }
 
     /// The file for rejected records, if one is wanted.
@@ -254,10 +253,61 @@ pub(crate) fn reject_all(
     Ok(())
 }
 
-fn profile(config: &PipelineConfig, plugins: &Plugins) -> Result<Profile> {
+/// Where the source comes from.
+enum Origin {
+    /// This process.
+    Here(Found),
+    /// Processes of its own.
+    #[cfg(feature = "isolation")]
+    Isolated(Box<IsolatedSource>),
+}
+
+impl Origin {
+    fn find(config: &SourceConfig, plugins: &Plugins) -> Result<Self> {
+        if !config.isolate {
+            return Ok(Self::Here(plugins.find(Kind::Source, &config.plugin)?));
+        }
+        #[cfg(feature = "isolation")]
+        return Ok(Self::Isolated(Box::new(plugins.isolated_source(&config.plugin)?)));
+        #[cfg(not(feature = "isolation"))]
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "source.isolate: this program is built without the feature `isolation` of dfp-sdk",
+        ))
+    }
+
+    /// Id and shipped profile.
+    fn shipped(&self) -> (&str, &str) {
+        match self {
+            Self::Here(found) => (found.id(), found.profile()),
+            #[cfg(feature = "isolation")]
+            Self::Isolated(source) => (&source.description().id, &source.description().profile),
+        }
+    }
+
+    fn profile(&self) -> Result<String> {
+        match self.shipped() {
+            (id, "") => {
+                let what = format!("source {id} ships no profile; name a file under `profile.file`");
+                Err(Error::new(ErrorKind::NotFound, what))
+            }
+            (_, profile) => Ok(profile.to_owned()),
+        }
+    }
+
+    fn create(&self, config: &str, host: Arc<LocalHost>) -> Result<Box<dyn Source>> {
+        match self {
+            Self::Here(found) => found.create_source(config, host),
+            #[cfg(feature = "isolation")]
+            Self::Isolated(source) => Ok(Box::new(source.create(config, host)?)),
+        }
+    }
+}
+
+fn profile(config: &PipelineConfig, origin: &Origin) -> Result<Profile> {
     let text = match &config.profile.file {
         Some(path) => read_text(path)?,
-        None => plugins.profile(&config.source.plugin)?,
+        None => origin.profile()?,
     };
     let profile = Profile::from_toml(&text)?;
     if config.profile.overrides.is_empty() {

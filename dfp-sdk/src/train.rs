@@ -69,7 +69,7 @@ impl TrainReport {
     }
 }
 
-impl Run<'_> {
+impl Run {
     /// Reads the inputs into the history and trains. Everything is published in one transaction at the end: a run that
     /// fails, is cancelled or is killed leaves the store as it was.
     ///

@@ -176,6 +176,114 @@ fn logs_go_in_and_explained_findings_come_out() {
     assert!(place.fails(1, &["models", "show", "azure-ad/nobody"]).contains("dfp models list"));
 }
 
+/// What inference found, and scored, in text.
+fn results(place: &Place) -> (String, BTreeMap<String, String>, String) {
+    (place.read("findings.jsonl"), place.scores(), place.read("rejects.jsonl"))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_isolated_plugin_finds_what_the_same_plugin_finds_in_this_process() {
+    let place = Place::with_logs(6, 20);
+    place.write("logs/AZUREAD_2026-01-10T12_00_00.000Z.json", "no json\n{}\n");
+    place.write("isolated.toml", PIPELINE.replace("plugin =", "isolate = true\nplugin ="));
+    let logs = place.logs();
+    let (old, new) = logs.split_at(16);
+    let untimed = |mut report: Value| {
+        report.as_object_mut().unwrap().remove("steps");
+        report
+    };
+    let [old, new] = [old, new].map(inputs);
+    let threshold: [&str; 2] = ["--threshold", "1"];
+    let here = (untimed(place.train(&old)), untimed(place.infer(&[&new[..], &threshold].concat())));
+    let found = results(&place);
+    assert!(!found.0.is_empty() && here.0["counts"]["rejected"]["malformed"].as_u64() > Some(0), "{here:?}");
+    fs::remove_dir_all(place.path(".dfp")).unwrap();
+
+    let isolated = |command: &[&str], inputs: &[&str]| untimed(place.json(&[command, inputs].concat()));
+    let there = (
+        isolated(&["train", "-c", "isolated.toml"], &old),
+        isolated(
+            &["infer", "--isolate", "-c", "pipeline.toml", "--scores", "scores.jsonl", "--threshold", "1"],
+            &new,
+        ),
+    );
+    assert_eq!(there, here);
+    assert_eq!(results(&place), found);
+
+    let read =
+        |more: &[&str]| place.ok(&[&["-q", "read", "--plugin", "azure-ad"], more, &[&logs[0]]].concat());
+    assert_eq!(read(&["--isolate"]), read(&[]));
+    assert_eq!(read(&["--isolate", "--stats"]), read(&["--stats"]));
+    let strict =
+        place.fails(1, &["--plugin-policy", "hash", "read", "--isolate", "--plugin", "azure-ad", &logs[0]]);
+    assert!(strict.contains("dfp plugin seal"), "{strict}");
+    let absent = place.fails(1, &["read", "--isolate", "--plugin", "azure-ad", "absent.json"]);
+    assert!(absent.contains("absent.json"), "{absent}");
+}
+
+/// The processes that one has started.
+#[cfg(target_os = "linux")]
+fn children(of: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{of}/task")).into_iter().flatten().flatten();
+    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
+        .collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_killed_plugin_ends_the_run_and_leaves_the_store_as_it_was() {
+    let place = Place::with_logs(6, 20);
+    let logs = place.logs();
+    let (old, new) = logs.split_at(16);
+    place.train(&inputs(old));
+    let models = place.models();
+    let (mut program, mut seen) = (None, Vec::new());
+    // A period takes a process each: the third one is in the midst of things. It may just have ended, and so may all.
+    for _ in 0..10 {
+        let args = [&["-q", "train", "--isolate", "-c", "pipeline.toml"], &inputs(new)[..]].concat();
+        let mut run = place.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        seen.clear();
+        while run.try_wait().unwrap().is_none() {
+            for child in
+                children(run.id()).into_iter().filter(|child| !seen.contains(child)).collect::<Vec<_>>()
+            {
+                seen.push(child);
+                if seen.len() == 3 {
+                    Command::new("kill")
+                        .args(["-9", &child.to_string()])
+                        .stderr(Stdio::null())
+                        .status()
+                        .unwrap();
+                }
+            }
+        }
+        let output = run.wait_with_output().unwrap();
+        if !output.status.success() {
+            program = Some(output);
+            break;
+        }
+        // It trained: back to where it was.
+        fs::remove_dir_all(place.path(".dfp")).unwrap();
+        place.train(&inputs(old));
+    }
+    let output = program.expect("a plugin that was killed at work");
+    assert_eq!(output.status.code(), Some(1));
+    let message = errors(&output);
+    assert!(message.contains("source") && message.contains("signal 9 (SIGKILL)"), "{message}");
+    let now = place.models();
+    assert_eq!(now.as_array().unwrap().len(), models.as_array().unwrap().len());
+    let versions = |models: &Value| -> Vec<Value> {
+        models.as_array().unwrap().iter().map(|model| model["version"].clone()).collect()
+    };
+    assert_eq!(versions(&now), versions(&models));
+    // And the next run goes on from there.
+    let report = place.json(&[&["train", "--isolate", "-c", "pipeline.toml"], &inputs(new)[..]].concat());
+    assert_eq!(report["counts"]["rejected"], json!({}), "nothing of the failed run was kept");
+}
+
 #[test]
 fn plugins_are_listed_and_read() {
     let place = Place::new();

@@ -128,6 +128,9 @@ pub(crate) struct SelectionArgs {
     /// Exit with 3 if any record was rejected.
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Run the plugin in a process of its own, sandboxed, as `source.isolate` in the pipeline file does.
+    #[arg(long)]
+    pub(crate) isolate: bool,
 }
 
 /// Which models to train.
@@ -221,6 +224,9 @@ pub(crate) struct ReadArgs {
     /// Exit with 3 if any record was rejected.
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Run the plugin in a process of its own, sandboxed.
+    #[arg(long)]
+    pub(crate) isolate: bool,
     /// Files, directories and globs; none for a plugin whose configuration says what to read.
     #[arg(value_name = "INPUT", required_unless_present_any = ["config", "option"])]
     pub(crate) inputs: Vec<String>,
@@ -269,7 +275,7 @@ pub(crate) struct CheckArgs {
     /// Id of the component, if there are several.
     #[arg(long)]
     pub(crate) id: Option<String>,
-    /// Run it in a process of its own, sandboxed.
+    /// Load and run it in a process of its own, sandboxed.
     #[arg(long)]
     pub(crate) out_of_process: bool,
 }

@@ -31,6 +31,7 @@
 #[cfg(feature = "check")]
 pub mod check;
 mod config;
+mod description;
 mod error;
 mod files;
 #[doc(hidden)]
@@ -51,6 +52,7 @@ mod stage;
 mod table;
 mod trust;
 
+pub use description::{ComponentDescription, Description};
 pub use dfp_abi::{Create, Kind, LinkedComponent};
 pub use error::{Error, Result, Trace};
 pub use instance::{Canceller, PLUGIN_VIOLATIONS};

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use dfp_abi::{FINGERPRINT, Kind};
 use serde::{Deserialize, Serialize};
 
+use crate::description::Description;
 use crate::error::{Error, Result};
 use crate::files::{CheckedFile, Digest, checked_file, hex, unhex};
 use crate::library::Plugin;
@@ -217,7 +218,7 @@ impl ReadManifest {
     }
 
     /// Whether `plugin` is what the manifest describes.
-    pub(crate) fn check(&self, plugin: &Plugin) -> Result<()> {
+    pub(crate) fn check(&self, plugin: &Description) -> Result<()> {
         let Manifest { id, version, components, .. } = &self.manifest;
         if (&plugin.id, &plugin.version) != (id, version) {
             return Err(self.wrong(format!(
@@ -236,7 +237,7 @@ impl ReadManifest {
                 return Err(self.wrong(format!("its schema of {kind} {id:?} is not the library's")));
             }
         }
-        for component in plugin.components() {
+        for component in &plugin.components {
             let (kind, id) = (component.kind, component.id.as_str());
             if !declared().any(|(other, declared)| (other, declared.id.as_str()) == (kind, id)) {
                 return Err(self.wrong(format!("it is silent about {kind} {id:?} of the library")));
@@ -325,7 +326,7 @@ pub fn seal(library: &Path, name: Option<&str>, key: Option<&SecretKey>) -> Resu
     };
     // What is written must be what the next reader accepts.
     let read = ReadManifest { manifest: Manifest::parse(&text).map_err(wrong)?, path: path.clone(), text };
-    read.check(plugin)?;
+    read.check(&plugin.describe())?;
     if let Some(key) = key {
         read.signed_by(&[key.public()])?;
     }

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use dfp_sdk::core::{Error, ErrorKind, Level, Pipeline, Reject, Result, Sink};
-use dfp_sdk::host::{LocalHost, Plugins};
+use dfp_sdk::core::{Error, ErrorKind, Level, Pipeline, Reject, Result, Sink, Source};
+use dfp_sdk::host::{Kind, LocalHost, Plugins};
 use dfp_sdk::prep::{Deduplicate, EntityColumn, Profile};
 use dfp_sdk::{Progress, SecretsConfig, expand};
 use serde_json::{Map, Value};
@@ -38,10 +38,10 @@ pub(crate) fn run(cli: &Cli, args: &ReadArgs) -> Result<ExitCode> {
     let inputs = Arc::new(Mutex::new(Inputs::new(&files)));
     let host = host(cli, args, &progress, &inputs)?.cancelled_by(cancel.clone());
     let host = Arc::new(host);
-    let mut source = plugins.source(&args.plugin, &config.to_string(), host.clone())?;
+    let (mut source, profile) = source(&plugins, args, &config.to_string(), host.clone())?;
 
     let mut deduplicate = Deduplicate::new(host.clone());
-    let mut stats = Stats::new(entity(&plugins, &args.plugin), inputs);
+    let mut stats = Stats::new(entity(&profile), inputs);
     let mut meter = Meter(&progress);
     let mut pipeline = Pipeline::new(&mut *source).sink(&mut meter);
     if args.dedup {
@@ -118,9 +118,25 @@ fn host(
     })
 }
 
-/// Who the records are about, if the plugin ships a profile that says so.
-fn entity(plugins: &Plugins, plugin: &str) -> Option<EntityColumn> {
-    Some(Profile::from_toml(&plugins.profile(plugin).ok()?).ok()?.entity)
+/// The source, here or in a process of its own, and the profile it ships; empty if it ships none.
+fn source(
+    plugins: &Plugins,
+    args: &ReadArgs,
+    config: &str,
+    host: Arc<LocalHost>,
+) -> Result<(Box<dyn Source>, String)> {
+    if args.isolate {
+        let source = plugins.isolated_source(&args.plugin)?;
+        let profile = source.description().profile.clone();
+        return Ok((Box::new(source.create(config, host)?), profile));
+    }
+    let found = plugins.find(Kind::Source, &args.plugin)?;
+    Ok((found.create_source(config, host)?, found.profile().to_owned()))
+}
+
+/// Who the records are about, if the source ships a profile that says so.
+fn entity(profile: &str) -> Option<EntityColumn> {
+    Some(Profile::from_toml(profile).ok()?.entity)
 }
 
 /// What another thread left behind when it panicked is still good enough to count with.
