@@ -77,6 +77,8 @@ pub(crate) enum LogKind {
     Cloudtrail,
     /// Duo authentications, records of the Admin API, one file a day.
     Duo,
+    /// Exchange / Microsoft 365 unified audit records, one file a day.
+    Exchange,
 }
 
 /// `dfp generate`

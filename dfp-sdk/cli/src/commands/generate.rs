@@ -29,7 +29,7 @@ pub(crate) fn run(cli: &Cli, args: &GenerateArgs) -> Result<ExitCode> {
 fn options(args: &GenerateArgs) -> Options {
     let (users, days) = match args.kind {
         LogKind::AzureAd | LogKind::Duo => (120, 75),
-        LogKind::Cloudtrail => (60, 45),
+        LogKind::Cloudtrail | LogKind::Exchange => (60, 45),
     };
     Options {
         users: args.users.unwrap_or(users),
@@ -51,6 +51,7 @@ fn generator(kind: LogKind) -> Generator {
         LogKind::AzureAd => generate::azure_ad,
         LogKind::Cloudtrail => generate::cloudtrail,
         LogKind::Duo => generate::duo,
+        LogKind::Exchange => generate::exchange,
     }
 }
 

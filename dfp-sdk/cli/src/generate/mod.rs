@@ -12,6 +12,7 @@ mod day;
 mod device;
 mod dice;
 mod duo;
+mod exchange;
 mod json;
 mod network;
 mod output;
@@ -30,6 +31,7 @@ use serde::Serialize;
 pub use azure_ad::azure_ad;
 pub use cloudtrail::cloudtrail;
 pub use duo::duo;
+pub use exchange::exchange;
 
 /// What to generate.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,8 +11,11 @@ use super::Duo;
 use super::record::{Account, Approver, Asker, Authentication, event};
 use super::tables::{
     APPROVED, BYPASSED, CANCELLED, ENROLLED, Ending, FACTORS, FRAUD, INTEGRATIONS, Integration, MISTAKE,
-    NO_KEYS, NO_RESPONSE, PASSCODE, REMEMBERED, Reach, UNTRUSTED, WRONG_PASSCODE,
+    NO_KEYS, NO_PERMISSION, NO_RESPONSE, PASSCODE, REMEMBERED, Reach, UNTRUSTED, WRONG_PASSCODE,
 };
+
+/// Chance that a person tries an application that is not theirs.
+const WANDERS: f64 = 0.006;
 
 /// How a person uses Duo.
 pub(super) struct Profile {
@@ -136,6 +139,9 @@ impl Life<'_, '_> {
     }
 
     fn authenticate(&mut self, at: Ticks, kind: Option<DeviceKind>) {
+        if self.day.dice.chance(WANDERS) {
+            return self.wander(at);
+        }
         let day = self.day.day;
         let habits =
             self.profile.habits.iter().filter(|(_, _, since, until)| (*since..=*until).contains(&day));
@@ -143,6 +149,18 @@ impl Life<'_, '_> {
         if let Some((place, ..)) = habits.clone().nth(chosen) {
             self.use_application(at, *place, kind);
         }
+    }
+
+    /// A look at an application that is not for the person, or not yet.
+    fn wander(&mut self, at: Ticks) {
+        let place = self.day.dice.below(INTEGRATIONS.len());
+        if self.day.dice.chance(0.4) {
+            return self.use_application(at, place, None);
+        }
+        let laptop = self.day.owned(DeviceKind::Laptop);
+        let (client, origin) = self.setting(laptop, at, true);
+        let asker = Asker { kind: laptop.kind, client: &client, origin: &origin };
+        self.add(at, Some(&INTEGRATIONS[place]), Some(asker), None, "not_available", NO_PERMISSION);
     }
 
     /// A new phone is made known on its first day of use.

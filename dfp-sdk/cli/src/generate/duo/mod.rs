@@ -89,7 +89,7 @@ mod tests {
         for seed in 5..9 {
             logs(seed).check_labels("txid", time);
         }
-        generated::<Duo>(1, (1, 6), decode).check_labels("txid", time);
+        generated::<Duo>(1, (1, 10), decode).check_labels("txid", time);
     }
 
     #[test]

@@ -106,7 +106,7 @@ pub(super) static NO_KEYS: Ending = ending("denied", "no_keys_pressed");
 pub(super) static LOCKED_OUT: Ending = ending("denied", "locked_out");
 pub(super) static UNTRUSTED: Ending = ending("denied", "endpoint_is_not_trusted");
 pub(super) static ANOMALOUS: Ending = ending("denied", "anomalous_push");
-pub(super) static NO_PERMISSION: Ending = ending("denied", "deny_unenrolled_user");
+pub(super) static NO_PERMISSION: Ending = ending("denied", "user_not_in_permitted_group");
 pub(super) static FRAUD: Ending = ending("fraud", "user_marked_fraud");
 
 /// Names of the countries of the towns.
