@@ -208,7 +208,9 @@ impl Run<'_> {
         let derived = Deriver::new(&self.profile, &merged.schema())?.derive(&merged)?;
         let times = times(&derived)?;
         let first_new = is_new.values().iter().position(|new| new).unwrap_or(times.len());
-        let start = times.get(first_new).map_or(0, |&first| times.partition_point(|&t| t < first - CONTEXT));
+        let start = times
+            .get(first_new)
+            .map_or(0, |&first| times.partition_point(|&t| t < first.saturating_sub(CONTEXT)));
         let length = derived.num_rows() - start;
         let scored = score(&derived.slice(start, length), model)?;
         Ok(filter_record_batch(&scored, &is_new.slice(start, length))?)
