@@ -210,7 +210,7 @@ pub struct InferConfig {
     pub threshold: Option<f64>,
     /// File for findings, JSON lines.
     pub findings: PathBuf,
-    /// Whether scored records join the stored history, so that tomorrow's counts and first-seen flags know them.
+    /// Whether the records join the stored history, so that tomorrow's counts and first-seen flags know them.
     pub remember: bool,
     /// Threads; 0 means all cores.
     pub threads: usize,

@@ -61,8 +61,9 @@ impl Run<'_> {
     /// Scores the inputs and writes findings, and whatever `sinks` want, for example
     /// [`ScoresSink`](crate::ScoresSink). Needs nothing but the store and the files.
     ///
-    /// Scored records join the stored history after each period, unless the pipeline says `remember = false`. Scoring
-    /// the same files again gives the same scores either way.
+    /// The records join the stored history after each period, those that no model could score included, unless the pipeline
+    /// says `remember = false`. Then scoring the same files again gives the same scores. With remembered records it does
+    /// too, but for what came late: a record behind which older ones were remembered since then now sees them.
     ///
     /// # Errors
     /// If there is no store, an input cannot be read or a result cannot be written, or the run is cancelled.
