@@ -117,12 +117,9 @@ impl Publication {
         let mut statistics = self.read_statistics(source, entity)?.unwrap_or_default();
 
         let mut by_day = BTreeMap::<i32, Vec<usize>>::new();
-        let mut too_old = 0;
         for (row, &time) in times(rows).values().iter().enumerate() {
             let day = day_of(time);
-            if statistics.kept_from.is_some_and(|kept| day < kept) {
-                too_old += 1;
-            } else {
+            if statistics.kept_from.is_none_or(|kept| day >= kept) {
                 by_day.entry(day).or_default().push(row);
             }
         }
@@ -153,8 +150,7 @@ impl Publication {
         if added > 0 {
             self.write_statistics(source, entity, &statistics)?;
         }
-        let duplicates = rows.num_rows() - added - too_old;
-        Ok(Appended { stored, duplicates, too_old })
+        Ok(Appended { stored })
     }
 
     /// The rows of an entity on `days`, as [`Snapshot::history`](crate::Snapshot::history), this publication's own
