@@ -79,8 +79,8 @@ impl Publication {
     /// The columns of the source's older rows may differ: new columns are null in older rows, columns that are gone are
     /// no longer handed out.
     ///
-    /// Costs memory for the rows at hand and one stored day. Rewrites the days touched, so give it an entity's rows at
-    /// once rather than one by one.
+    /// Costs memory for the rows at hand, one stored day, and all days touched as they are encoded. Rewrites these days, so
+    /// give it an entity's rows at once rather than one by one.
     ///
     /// # Errors
     /// [`Error::Name`], [`Error::Rows`] and [`Error::TypeChanged`] if the rows do not fit, [`Error::Damaged`] if a day
