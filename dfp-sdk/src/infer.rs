@@ -73,8 +73,9 @@ impl Run {
     /// Scores the inputs and writes findings, and whatever `sinks` want, for example
     /// [`ScoresSink`](crate::ScoresSink). Needs nothing but the store and the files.
     ///
-    /// Scored records join the stored history after each period, unless the pipeline says `remember = false`. Scoring
-    /// the same files again gives the same scores either way.
+    /// The records join the stored history after each period, those that no model could score included, unless the pipeline
+    /// says `remember = false`. Then scoring the same files again gives the same scores. With remembered records it does
+    /// too, but for what came late: a record behind which older ones were remembered since then now sees them.
     ///
     /// # Errors
     /// If there is no store, an input cannot be read or a result cannot be written, or the run is cancelled.
@@ -213,7 +214,9 @@ impl Run {
         let derived = Deriver::new(&self.profile, &merged.schema())?.derive(&merged)?;
         let times = times(&derived)?;
         let first_new = is_new.values().iter().position(|new| new).unwrap_or(times.len());
-        let start = times.get(first_new).map_or(0, |&first| times.partition_point(|&t| t < first - CONTEXT));
+        let start = times
+            .get(first_new)
+            .map_or(0, |&first| times.partition_point(|&t| t < first.saturating_sub(CONTEXT)));
         let length = derived.num_rows() - start;
         let scored = score(&derived.slice(start, length), model)?;
         Ok(filter_record_batch(&scored, &is_new.slice(start, length))?)

@@ -128,18 +128,18 @@ impl Run {
         Ok(batches.into_iter().map(|batch| batch.files).collect())
     }
 
-    /// Reads one period's files into `sink`; answers with the counts but for what the sink itself rejects later.
+    /// Reads one period's files into `sink`.
     pub(crate) fn read_period(
         &self,
         files: &[String],
         host: &Arc<LocalHost>,
         sink: &mut dyn Sink,
-    ) -> Result<u64> {
+    ) -> Result<()> {
         let mut source = self.source(files, host)?;
         let options =
             LoadOptions { selection: self.choice.users.clone(), ..LoadOptions::at(SystemTime::now()) };
         let mut load = LoadStage::new(&self.profile, &options, host.clone())?;
-        Pipeline::new(&mut *source).stage(&mut load).sink(sink).run(&self.cancel)
+        Pipeline::new(&mut *source).stage(&mut load).sink(sink).run(&self.cancel).map(drop)
     }
 
     fn source(&self, files: &[String], host: &Arc<LocalHost>) -> Result<Box<dyn Source>> {

@@ -273,3 +273,16 @@ fn a_model_tells_when_its_oldest_and_newest_rows_were_even_if_of_many_users() {
     let day = |time: Option<i64>| dfp_sdk::store::day_of(time.unwrap()) - MARCH;
     assert_eq!((day(details.start), day(details.end)), (1, 12));
 }
+
+#[test]
+fn a_record_of_the_first_day_that_there_is_can_be_scored() {
+    let place = Place::new();
+    let head = HEAD.to_owned() + "[time]\nearliest = \"1677-09-22\"\n";
+    place.profile(&[&head, APP, CITY, CLIENT, DERIVED]);
+    place.train(1..=11);
+    let log = place.path("2026-03-12.json");
+    let text = fs::read_to_string(&log).unwrap();
+    fs::write(&log, text.replace("2026-03-12T08", "1677-09-22T00")).unwrap();
+    let (report, scores) = place.infer([12]).unwrap();
+    assert_eq!((report.counts.used, scores.len()), (10, 10), "{:?}", report.counts);
+}

@@ -58,7 +58,7 @@ pub enum Error {
         known: u32,
     },
     /// Bytes in the file are not what was written. Nothing was changed.
-    #[error("{what} is damaged ({why}): restore the store from a backup, or erase what is damaged")]
+    #[error("{what} is damaged ({why}): restore the store from a backup, or train a new one")]
     Damaged {
         /// Which part of the store.
         what: String,

@@ -68,12 +68,9 @@ impl Statistics {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Appended {
-    /// For each row, in the order given: whether it was stored. Never null.
+    /// For each row, in the order given: whether it was stored. Never null. Those that were not are repeats (same time and
+    /// hash), or of days before [`Statistics::kept_from`].
     pub stored: BooleanArray,
-    /// Rows that were there already, or came twice: same time and hash.
-    pub duplicates: usize,
-    /// Rows of days that were trimmed before.
-    pub too_old: usize,
 }
 
 impl Appended {

@@ -6,7 +6,6 @@ use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
 use redb::{ReadTransaction, ReadableTable};
 use serde_json::Value;
 
@@ -135,14 +134,6 @@ impl Snapshot {
             let table = self.transaction.open_table(HISTORY).doing(DOING)?;
             history::day_of_newest(&table, (source, entity), rows, &read::inclusive(&days))
         })
-    }
-
-    /// The newest schema of a source's rows; `None` if the source has none.
-    ///
-    /// # Errors
-    /// See [`Snapshot`].
-    pub fn schema(&self, source: &str) -> Result<Option<SchemaRef>> {
-        guarded("reading a schema", || Ok(self.schemas(source)?.map(|schemas| Arc::clone(schemas.current()))))
     }
 
     /// Every entity of a source, by name.

@@ -76,16 +76,12 @@ pub struct LoadOptions {
     pub now: SystemTime,
     /// Which entities take part.
     pub selection: Selection,
-    /// Only events at or after this (nanoseconds since 1970, UTC).
-    pub since: Option<i64>,
-    /// Only events before this (nanoseconds since 1970, UTC).
-    pub until: Option<i64>,
 }
 
 impl LoadOptions {
     /// All entities and all believable times, as seen at `now`.
     pub fn at(now: SystemTime) -> Self {
-        Self { now, selection: Selection::default(), since: None, until: None }
+        Self { now, selection: Selection::default() }
     }
 }
 
@@ -105,7 +101,6 @@ pub struct LoadStage {
     selection: Selection,
     /// First and last believable time.
     believable: (i64, i64),
-    asked: (i64, i64),
     max_text_bytes: usize,
     plan: Option<Plan>,
     ready: VecDeque<RecordBatch>,
@@ -141,7 +136,6 @@ impl LoadStage {
         Ok(Self {
             selection: options.selection.keys(&profile.entity),
             believable,
-            asked: (options.since.unwrap_or(i64::MIN), options.until.unwrap_or(i64::MAX)),
             profile: profile.clone(),
             host,
             max_text_bytes: MAX_TEXT_BYTES,
@@ -295,9 +289,6 @@ impl LoadStage {
         if time < earliest || time > latest {
             let detail = format!("time {time} (ns since 1970) is not within {earliest} and {latest}");
             return Some((reason::TIME_OUT_OF_RANGE, detail));
-        }
-        if time < self.asked.0 || time >= self.asked.1 {
-            return Some((reason::NOT_SELECTED, "outside the time range asked for".to_owned()));
         }
         if !self.selection.holds(entity) {
             return Some((reason::NOT_SELECTED, format!("entity `{entity}` was not asked for")));
