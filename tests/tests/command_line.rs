@@ -776,6 +776,26 @@ fn a_plugin_is_configured_from_the_command_line() {
     place.fails(2, &read(&["--secrets", "dir", "--secrets-env", "X_"]));
 }
 
+#[test]
+fn a_plugin_gets_the_secrets_its_configuration_names() {
+    let place = Place::new();
+    let plugin = std::env::current_exe().unwrap().with_file_name("libdfp_test_plugin.so");
+    place.write("log", "one\nbad\n");
+    let token = r#"token={"$secret": "door"}"#;
+    let read = ["read", "--plugin", plugin.to_str().unwrap(), "log", "--option", token];
+    let with = |more: &[&'static str]| [&read[..], more].concat();
+    assert!(place.fails(1, &read).contains("secret"));
+    fs::create_dir(place.path("secrets")).unwrap();
+    place.write("secrets/door", "open\0sesame\n");
+    // A plugin whose batches have none of the standard columns is read all the same.
+    assert_eq!(place.ok(&with(&["--secrets", "secrets"])).trim(), r#"{"line":"one","number":1}"#);
+    let stats = place.json(&with(&["--secrets", "secrets", "--stats", "--dedup"]));
+    assert_eq!((&stats["read"], &stats["entities"]), (&json!(2), &Value::Null));
+    assert_eq!(stats["inputs"], json!([{"input": "log", "used": 0, "rejected": 1}]));
+    let wrong = place.command(&with(&["--secrets-env", "MY_"])).env("MY_DOOR", "close").output().unwrap();
+    assert!(errors(&wrong).contains("wrong") && !errors(&wrong).contains("close"), "{}", errors(&wrong));
+}
+
 /// The lines often enough for about `bytes`, with ids of their own.
 fn big_log(place: &Place, name: &str, bytes: usize) {
     let line = sign_in("ID", "ann@x.com", "2026-03-01T08:00:00Z").to_string();

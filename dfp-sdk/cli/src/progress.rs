@@ -54,7 +54,13 @@ impl Stderr {
 
 /// A line on stderr. If nobody reads it any more, that is no reason to fail.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", printable(line));
+}
+
+/// The text without what would steer a terminal: it may quote records that somebody else wrote.
+pub(crate) fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().map(shown).collect()
 }
 
 impl Step {
@@ -116,5 +122,15 @@ impl Progress for Stderr {
 
     fn warn(&mut self, text: &str) {
         self.line(&format!("warning: {text}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_said_steers_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2J\r\nÎle\t\u{9b}m"), "a\u{fffd}[2J\u{fffd}\nÎle\u{fffd}\u{fffd}m");
     }
 }

@@ -134,4 +134,20 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn estimates_are_without_bias_and_as_exact_as_promised() {
+        const SETS: u32 = 40;
+        const VALUES: u32 = 50_000;
+        let errors = (0..SETS).map(|set| {
+            let mut distinct = Distinct::default();
+            (0..VALUES).for_each(|value| distinct.add(format!("{set:02}-{value:032}").as_bytes()));
+            distinct.count().distinct as f64 / f64::from(VALUES) - 1.0
+        });
+        let errors: Vec<f64> = errors.collect();
+        let mean = errors.iter().sum::<f64>() / f64::from(SETS);
+        let deviation = (errors.iter().map(|error| error * error).sum::<f64>() / f64::from(SETS)).sqrt();
+        println!("mean {mean:.5}, deviation {deviation:.5}");
+        assert!(mean.abs() < 0.004 && deviation < 0.011, "mean {mean}, deviation {deviation}");
+    }
 }

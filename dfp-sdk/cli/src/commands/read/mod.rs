@@ -22,7 +22,7 @@ use self::output::Output;
 use self::stats::{Inputs, Stats};
 use super::{cancel_on_signal, counts_line, plugins, status};
 use crate::args::{Cli, ReadArgs};
-use crate::progress::{Stderr, say};
+use crate::progress::{Stderr, printable, say};
 
 pub(crate) fn run(cli: &Cli, args: &ReadArgs) -> Result<ExitCode> {
     // First of all: from here on an interrupted run cleans up.
@@ -66,7 +66,7 @@ pub(crate) fn run(cli: &Cli, args: &ReadArgs) -> Result<ExitCode> {
             serde_json::to_string_pretty(&report)
                 .map_err(|e| Error::caused(ErrorKind::Internal, "printing JSON", e))?
         } else {
-            report.to_string()
+            printable(&report.to_string())
         };
         writeln!(std::io::stdout(), "{}", text.trim_end()).map_err(|e| Error::io("writing to stdout", e))?;
     } else {
