@@ -89,11 +89,8 @@ impl Calls<'_, '_> {
         let mut at = start;
         for (key, mean) in calls {
             let call = call(key);
-            let times = {
-                let mean = mean * dice.real(0.5, 1.5);
-                dice.around(mean)
-            };
-            for _ in 0..times {
+            let mean = mean * dice.real(0.5, 1.5);
+            for _ in 0..dice.around(mean) {
                 at += pause(how.2, dice);
                 let ending = ending(call, &how.0.role, dice);
                 self.make(at, call, how, ending, dice);
@@ -198,7 +195,7 @@ impl<'c> Life<'c, '_> {
     }
 
     fn task(&mut self) -> Option<&'static Task> {
-        let day = self.day.day;
+        let day = self.day.date;
         let habits =
             self.access.habits.iter().filter(|(_, _, since, until)| (*since..=*until).contains(&day));
         let chosen = self.day.dice.weighted(habits.clone().map(|(_, weight, ..)| *weight));

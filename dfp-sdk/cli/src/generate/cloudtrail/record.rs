@@ -1,4 +1,4 @@
-//! CloudTrail's wire format: the record of a call.
+//! `CloudTrail`'s wire format: the record of a call.
 
 use super::super::calendar::{MINUTE, Ticks};
 use super::super::dice::{Dice, Guid, scatter};
@@ -250,7 +250,7 @@ pub(super) fn event(world: &World, estate: &Estate, request: &Request<'_>, dice:
 fn finished(at: Ticks, id: Guid, account: usize, region: usize, record: Object, dice: &mut Dice) -> Event {
     let shelf = account * REGIONS.len() + region;
     // Busy places are delivered every five minutes, the others less often.
-    let every = if (account, region) == (PRODUCTION, HOME) { 5 * MINUTE } else { 15 * MINUTE };
+    let every = if (account, region) == (PRODUCTION, HOME) { 5 * MINUTE } else { 30 * MINUTE };
     let ready = at + (dice.real(0.2, 5.0) * MINUTE as f64) as Ticks;
     let delivered = (ready.div_euclid(every) + 1) * every;
     Event { at, delivered, id, mark: None, shelf, json: record.end().into_bytes() }

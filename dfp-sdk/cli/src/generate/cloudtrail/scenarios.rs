@@ -5,6 +5,7 @@ use super::super::device::{Device, Program};
 use super::super::dice::{HEX, key, token};
 use super::super::network::Origin;
 use super::super::plot::{Intensity, Loud, Mimicry, Plot, Quiet, Scenario};
+use super::super::run::Event;
 use super::CloudTrail;
 use super::behaviour::{Calls, Seat};
 use super::calls::{GLOBAL, HOME, REGIONS, TASKS, Tool, call};
@@ -166,8 +167,10 @@ impl Plot<'_, '_, CloudTrail> {
         self.keep(out, &hand.session.name);
     }
 
-    fn keep(&mut self, out: Vec<super::super::run::Event>, user: &str) {
-        out.into_iter().for_each(|event| self.add(event, user));
+    fn keep(&mut self, out: Vec<Event>, user: &str) {
+        for event in out {
+            self.add(event, user);
+        }
     }
 
     /// `count` calls of the list within `hours`, refused so often.
