@@ -13,7 +13,7 @@ use super::super::dice::{scatter, token};
 use super::super::output::Files;
 use super::super::run::Event;
 use super::CloudTrail;
-use super::calls::REGIONS;
+use super::work::REGIONS;
 
 /// One record in so many is delivered twice.
 const TWICE: u64 = 300;

@@ -6,14 +6,15 @@ mod delivery;
 mod estate;
 mod record;
 mod scenarios;
+mod work;
 
 use super::output::Files;
 use super::plot::Scenario;
 use super::run::{Event, Log, World, generate};
 use super::{Error, Options, Progress, Summary};
 use behaviour::{account_day, machine_day, machines, person_day};
-use calls::ACCOUNTS;
 use estate::Estate;
+use work::ACCOUNTS;
 
 /// Writes `CloudTrail` logs as a trail delivers them to a bucket, and the list of labelled records.
 ///

@@ -4,8 +4,9 @@ use super::super::calendar::{MINUTE, Ticks};
 use super::super::dice::{Dice, Guid, scatter};
 use super::super::json::{Object, fill, quoted};
 use super::super::run::{Event, World};
-use super::calls::{AGENTS, Call, GLOBAL, GLOBAL_SERVICES, HOME, Kind, PRODUCTION, REGIONS, Tool};
+use super::calls::{Call, Kind};
 use super::estate::{Estate, identifier, minor};
+use super::work::{AGENTS, GLOBAL, GLOBAL_SERVICES, HOME, PRODUCTION, REGIONS, Tool};
 
 /// Who calls.
 #[derive(Clone)]

@@ -8,9 +8,10 @@ use super::super::plot::{Intensity, Loud, Mimicry, Plot, Quiet, Scenario};
 use super::super::run::Event;
 use super::CloudTrail;
 use super::behaviour::{Calls, Seat};
-use super::calls::{GLOBAL, HOME, REGIONS, TASKS, Tool, call};
+use super::calls::call;
 use super::estate::{builds_there, works_there};
 use super::record::{Assumed, Ending, Session, assumed, console_user, user};
+use super::work::{GLOBAL, HOME, REGIONS, TASKS, Tool};
 
 const fn scenario(
     name: &'static str,
