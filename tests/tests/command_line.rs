@@ -371,6 +371,21 @@ fn plugins_are_sealed_signed_and_held_to_it() {
 }
 
 #[test]
+fn every_kind_of_log_is_generated_with_its_labels() {
+    let place = Place::new();
+    for kind in ["azure-ad", "cloudtrail", "duo", "exchange"] {
+        let generate = ["generate", kind, "--users", "6", "--days", "8", "--incidents", "1", "--out", kind];
+        let summary = place.json(&generate);
+        let labels = place.read(&format!("{kind}/labels.csv"));
+        assert_eq!(summary["labelled"].as_u64(), Some(labels.lines().count() as u64 - 1), "{kind}");
+        let scenarios = summary["scenarios"].as_array().unwrap();
+        assert!(scenarios.iter().all(|scenario| scenario["records"].as_u64() > Some(0)), "{summary}");
+        assert!(summary["records"].as_u64() > Some(100), "{summary}");
+    }
+    assert!(place.fails(2, &["generate", "syslog", "--out", "x"]).contains("cloudtrail"));
+}
+
+#[test]
 fn wrong_usage_and_configuration_exit_with_2_and_say_what_to_do() {
     let place = Place::new();
     for args in [&["train"][..], &["frobnicate"], &["train", "-c", "pipeline.toml", "--duration", "60"]] {

@@ -73,7 +73,7 @@ pub(crate) struct DemoArgs {
 pub(crate) enum LogKind {
     /// Azure AD (Entra ID) sign-ins, diagnostic records, one file a day.
     AzureAd,
-    /// AWS CloudTrail, gzipped files as a trail delivers them to a bucket.
+    /// AWS `CloudTrail`, gzipped files as a trail delivers them to a bucket.
     Cloudtrail,
     /// Duo authentications, records of the Admin API, one file a day.
     Duo,

@@ -62,7 +62,7 @@ pub(super) fn midnight(person: &Person, day: i32) -> Ticks {
 pub(super) struct Day<'c> {
     pub(super) world: &'c World,
     pub(super) person: &'c Person,
-    pub(super) day: i32,
+    pub(super) date: i32,
     pub(super) whereabouts: Whereabouts,
     pub(super) dice: Dice,
 }
@@ -71,7 +71,7 @@ impl<'c> Day<'c> {
     pub(super) fn new(world: &'c World, person: &'c Person, day: i32) -> Option<Self> {
         let mut dice = Dice::new(world.seed, Purpose::PersonDay(person.index, day));
         let whereabouts = whereabouts(world, person, day, &mut dice);
-        person.employed(day).then_some(Self { world, person, day, whereabouts, dice })
+        person.employed(day).then_some(Self { world, person, date: day, whereabouts, dice })
     }
 
     /// The same day with chances of its own: what another log tells of it.
@@ -86,7 +86,7 @@ impl<'c> Day<'c> {
     /// How much happens on the day: as usual for the person, by the weekday, and now and then it is hectic.
     pub(super) fn volume(&mut self, usual: f64) -> f64 {
         let rhythm = &self.person.rhythm;
-        let weekday = self.world.calendar.weekday(self.day);
+        let weekday = self.world.calendar.weekday(self.date);
         let hectic = if self.dice.chance(0.05) { self.dice.real(1.6, 3.2) } else { 1.0 };
         let whereabouts = match self.whereabouts {
             Whereabouts::Travelling(..) => 0.65,
@@ -99,7 +99,7 @@ impl<'c> Day<'c> {
     /// When work starts.
     pub(super) fn start(&mut self) -> Ticks {
         let rhythm = &self.person.rhythm;
-        let odd_week = self.world.calendar.epoch_day(self.day).div_euclid(7) % 2 != 0;
+        let odd_week = self.world.calendar.epoch_day(self.date).div_euclid(7) % 2 != 0;
         let rotation = if odd_week { rhythm.rotation } else { 0.0 };
         let minute = self.dice.normal(rhythm.start + rotation, rhythm.spread);
         self.local(minute)
@@ -125,7 +125,7 @@ impl<'c> Day<'c> {
 
     /// The person's local time.
     pub(super) fn local(&self, minute: f64) -> Ticks {
-        midnight(self.person, self.day) + minutes(minute)
+        midnight(self.person, self.date) + minutes(minute)
     }
 
     /// One of the person's devices: of that kind if there is one, else mostly the laptop.
@@ -140,7 +140,7 @@ impl<'c> Day<'c> {
 
     /// The person's device of a kind, or any if there is none.
     pub(super) fn owned(&self, kind: DeviceKind) -> &'c Device {
-        let owned = || self.person.devices.iter().filter(|device| device.in_use(self.day));
+        let owned = || self.person.devices.iter().filter(|device| device.in_use(self.date));
         owned()
             .find(|device| device.kind == kind)
             .or_else(|| owned().next())
@@ -149,19 +149,19 @@ impl<'c> Day<'c> {
 
     /// What a device tells about itself.
     pub(super) fn client(&self, device: &Device, program: Program) -> Client {
-        device.client(program, self.day, self.world.calendar.epoch_day(self.day))
+        device.client(program, self.date, self.world.calendar.epoch_day(self.date))
     }
 
     /// The network that `device` is on at `at`.
     pub(super) fn origin(&mut self, device: &Device, at: Ticks) -> Origin {
-        let Self { person, day, whereabouts, dice, .. } = self;
-        Setting { person, day: *day, whereabouts: *whereabouts }.origin(device, at, dice)
+        let Self { person, date, whereabouts, dice, .. } = self;
+        Setting { person, day: *date, whereabouts: *whereabouts }.origin(device, at, dice)
     }
 
     /// As [`Day::origin`], by other dice.
     pub(super) fn origin_by(&self, device: &Device, at: Ticks, dice: &mut Dice) -> Origin {
-        let Self { person, day, whereabouts, .. } = *self;
-        Setting { person, day, whereabouts }.origin(device, at, dice)
+        let Self { person, date, whereabouts, .. } = *self;
+        Setting { person, day: date, whereabouts }.origin(device, at, dice)
     }
 }
 

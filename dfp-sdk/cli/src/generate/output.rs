@@ -56,10 +56,12 @@ impl Drop for Whole {
 /// The files of records under a directory, counted.
 pub(super) struct Files {
     directory: PathBuf,
+    /// The folder that was written to last.
+    folder: PathBuf,
     /// How many threads may prepare them.
     pub(super) threads: usize,
-    /// Files written.
-    pub(super) files: usize,
+    /// How many.
+    pub(super) count: usize,
     /// Records in them.
     pub(super) records: u64,
     /// Bytes in them.
@@ -68,7 +70,7 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn new(directory: PathBuf, threads: usize) -> Self {
-        Self { directory, threads, files: 0, records: 0, bytes: 0 }
+        Self { directory, folder: PathBuf::new(), threads, count: 0, records: 0, bytes: 0 }
     }
 
     /// Writes a file of one record a line.
@@ -84,7 +86,7 @@ impl Files {
             self.bytes += line.len() as u64 + 1;
         }
         file.commit()?;
-        self.files += 1;
+        self.count += 1;
         Ok(())
     }
 
@@ -97,11 +99,19 @@ impl Files {
         records: usize,
     ) -> Result<(), Error> {
         let folder = self.directory.join(folder);
-        fs::create_dir_all(&folder).map_err(|source| Error::Directory { path: folder.clone(), source })?;
-        let mut file = Whole::create(&folder, name)?;
-        file.bytes(bytes)?;
-        file.commit()?;
-        self.files += 1;
+        if self.folder != folder {
+            fs::create_dir_all(&folder)
+                .map_err(|source| Error::Directory { path: folder.clone(), source })?;
+            self.folder.clone_from(&folder);
+        }
+        let (path, temporary) = (folder.join(name), folder.join(format!(".{name}.partial")));
+        if let Err(source) = fs::write(&temporary, bytes) {
+            // Best effort: the error that led here is the one to report.
+            let _ = fs::remove_file(&temporary);
+            return Err(Error::Write { path, source });
+        }
+        fs::rename(&temporary, &path).map_err(|source| Error::Publish { path, source })?;
+        self.count += 1;
         self.records += records as u64;
         self.bytes += bytes.len() as u64;
         Ok(())
@@ -133,7 +143,7 @@ mod tests {
         let mut files = Files::new(directory.path().to_owned(), 1);
         files.lines("a.json", [b"{}".as_slice(), b"[]"]).unwrap();
         files.blob("deep/er", "b.json", b"[{}]", 1).unwrap();
-        assert_eq!((files.files, files.records, files.bytes), (2, 3, 10));
+        assert_eq!((files.count, files.records, files.bytes), (2, 3, 10));
         assert_eq!(fs::read(directory.path().join("deep/er/b.json")).unwrap(), b"[{}]");
     }
 }

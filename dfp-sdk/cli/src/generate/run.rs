@@ -187,8 +187,15 @@ impl<'w, L: Log> Run<'w, L> {
 
     fn finish(self) -> Result<Summary, Error> {
         let labels = self.labels.commit()?;
-        let Files { files, records, bytes, .. } = self.files;
-        Ok(Summary { files, records, labelled: self.labelled, bytes, labels, scenarios: self.scenarios })
+        let Files { count, records, bytes, .. } = self.files;
+        Ok(Summary {
+            files: count,
+            records,
+            labelled: self.labelled,
+            bytes,
+            labels,
+            scenarios: self.scenarios,
+        })
     }
 }
 

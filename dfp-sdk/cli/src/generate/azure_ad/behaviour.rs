@@ -40,7 +40,7 @@ struct Life<'c> {
     out: Vec<SignIn<'c>>,
 }
 
-impl<'c> Life<'c> {
+impl Life<'_> {
     fn working_day(&mut self) {
         let volume = self.day.volume(self.day.person.rhythm.volume);
         let target = self.day.dice.around(volume).clamp(1, MOST_RECORDS);
@@ -77,7 +77,7 @@ impl<'c> Life<'c> {
     }
 
     fn app(&mut self, device: &Device) -> Option<usize> {
-        let habits = self.day.person.habits_on(self.day.day).filter(|habit| runs_on(habit.app, device));
+        let habits = self.day.person.habits_on(self.day.date).filter(|habit| runs_on(habit.app, device));
         let chosen = self.day.dice.weighted(habits.clone().map(|habit| habit.weight));
         habits.map(|habit| habit.app).nth(chosen)
     }
@@ -148,7 +148,7 @@ impl<'c> Life<'c> {
 
     /// The password runs out every ninety days; a phone that still has the old one then knocks in vain for some hours.
     fn password_expiry(&mut self) {
-        let day = self.day.day - self.day.person.expiry;
+        let day = self.day.date - self.day.person.expiry;
         if day.rem_euclid(PASSWORD_AGE) != 0 || !self.day.works() {
             return;
         }

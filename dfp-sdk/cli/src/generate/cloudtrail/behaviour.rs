@@ -6,19 +6,23 @@ use super::super::day::{Day, minutes};
 use super::super::device::{Device, DeviceKind, Program};
 use super::super::dice::{Dice, HEX, Kind as Log, Purpose, key, scatter, token};
 use super::super::json::{Object, fill};
+use super::super::network;
 use super::super::run::Event;
 use super::CloudTrail;
-use super::calls::{
-    Call, GLOBAL, HOME, Kind, MACHINES, Machine, Nature, REGIONS, SYSTEMS, System, TASKS, Task, Tool, call,
-};
+use super::calls::{Call, Kind, call};
 use super::estate::{Access, identifier};
 use super::record::{
     Assumed, Ending, Login, Request, Session, agent, assumed, console_user, event, login, plain, root,
     through, user,
 };
+use super::work::{GLOBAL, HOME, MACHINES, Machine, Nature, REGIONS, SYSTEMS, System, TASKS, Task, Tool};
 
 /// Chance that somebody who builds is called out of bed.
-const CALLED_AT_NIGHT: f64 = 0.012;
+const CALLED_AT_NIGHT: f64 = 0.03;
+/// Chance that a task is one that the person has no habit of.
+const TRIES_SOMETHING: f64 = 0.012;
+/// Chance that the laptop is on the phone's network.
+const TETHERED: f64 = 0.03;
 /// Chance that an account's owner signs in on a working day.
 const OWNER_SIGNS_IN: f64 = 0.012;
 /// Most calls of one person and day.
@@ -89,11 +93,8 @@ impl Calls<'_, '_> {
         let mut at = start;
         for (key, mean) in calls {
             let call = call(key);
-            let times = {
-                let mean = mean * dice.real(0.5, 1.5);
-                dice.around(mean)
-            };
-            for _ in 0..times {
+            let mean = mean * dice.real(0.5, 1.5);
+            for _ in 0..dice.around(mean) {
                 at += pause(how.2, dice);
                 let ending = ending(call, &how.0.role, dice);
                 self.make(at, call, how, ending, dice);
@@ -198,7 +199,10 @@ impl<'c> Life<'c, '_> {
     }
 
     fn task(&mut self) -> Option<&'static Task> {
-        let day = self.day.day;
+        if self.day.dice.chance(TRIES_SOMETHING) {
+            return TASKS.get(self.day.dice.below(TASKS.len()));
+        }
+        let day = self.day.date;
         let habits =
             self.access.habits.iter().filter(|(_, _, since, until)| (*since..=*until).contains(&day));
         let chosen = self.day.dice.weighted(habits.clone().map(|(_, weight, ..)| *weight));
@@ -218,8 +222,14 @@ impl<'c> Life<'c, '_> {
 
     fn seat(&mut self, laptop: &'c Device, at: Ticks) -> Seat {
         let browser = laptop.browser(&mut self.day.dice);
+        let tethered = self.day.dice.chance(TETHERED);
+        let origin = if tethered {
+            network::mobile(self.day.person.office.homes, &mut self.day.dice)
+        } else {
+            self.day.origin(laptop, at)
+        };
         Seat {
-            address: self.day.origin(laptop, at).address,
+            address: origin.address,
             browser: self.day.client(laptop, Program::Browser(browser)).agent,
             system: self.access.system.to_owned(),
             lag: self.access.lag,
@@ -232,7 +242,7 @@ impl<'c> Life<'c, '_> {
             (0..REGIONS.len()).filter(|r| REGIONS[*r].used_by.contains(&account)).collect();
         match self.day.dice.unit() {
             roll if roll < 0.9 => HOME,
-            roll if roll < 0.997 => self.day.dice.pick(&used),
+            roll if roll < 0.992 => self.day.dice.pick(&used),
             _ => self.day.dice.below(REGIONS.len()),
         }
     }

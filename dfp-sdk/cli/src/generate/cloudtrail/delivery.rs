@@ -13,7 +13,7 @@ use super::super::dice::{scatter, token};
 use super::super::output::Files;
 use super::super::run::Event;
 use super::CloudTrail;
-use super::calls::REGIONS;
+use super::work::REGIONS;
 
 /// One record in so many is delivered twice.
 const TWICE: u64 = 300;
@@ -78,7 +78,7 @@ fn pack(parcels: &[Parcel<'_>], threads: usize) -> Vec<Vec<u8>> {
     let pack = |some: &[Parcel<'_>]| some.iter().map(|parcel| squeeze(&parcel.records)).collect::<Vec<_>>();
     thread::scope(|scope| {
         let workers: Vec<_> = parcels.chunks(share).map(|some| scope.spawn(move || pack(some))).collect();
-        let packed = workers.into_iter().map(|worker| worker.join());
+        let packed = workers.into_iter().map(thread::ScopedJoinHandle::join);
         packed.flat_map(|packed| packed.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     })
 }

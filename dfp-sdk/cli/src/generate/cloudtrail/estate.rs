@@ -4,7 +4,7 @@ use super::super::company::{Company, Person};
 use super::super::dice::{Dice, HEX, Kind, Purpose, key, scatter, token};
 use super::super::run::World;
 use super::super::tables::Platform;
-use super::calls::{ACCOUNTS, ANCHOR, JOBS, Job, PRODUCTION, REGIONS, TASKS};
+use super::work::{ACCOUNTS, ANCHOR, JOBS, Job, PRODUCTION, REGIONS, TASKS};
 
 /// Letters of access keys and principals.
 const BASE32: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -125,7 +125,7 @@ impl Estate {
             "account" => number.clone(),
             "region" => REGIONS[region].name.to_owned(),
             "regiona" => format!("{}a", REGIONS[region].name),
-            "home" => REGIONS[super::calls::HOME].name.to_owned(),
+            "home" => REGIONS[super::work::HOME].name.to_owned(),
             "stranger" => self.stranger.clone(),
             "bucket" => format!("tb-{}-{}", ACCOUNTS[account], pick(BUCKETS)),
             "logbucket" => "tb-security-cloudtrail".to_owned(),
@@ -190,10 +190,9 @@ impl Access {
     fn new(world: &World, person: &Person) -> Self {
         let dice = &mut Dice::new(world.seed, Purpose::Actor(Kind::CloudTrail, person.index));
         let job = job_of(person).unwrap_or(&JOBS[0]);
-        let mut grants: Vec<_> =
-            job.grants.iter().enumerate().filter(|(place, _)| *place == 0 || dice.chance(0.6)).collect();
-        let grants =
-            grants.drain(..).map(|(_, (account, role, weight))| (*account, *role, *weight)).collect();
+        // The first is everybody's.
+        let granted = job.grants.iter().enumerate().filter(|(place, _)| *place == 0 || dice.chance(0.6));
+        let grants = granted.map(|(_, grant)| *grant).collect();
         let habits = habits(job, world.days, dice);
         let local = person.upn.split('@').next().unwrap_or_default();
         Self {

@@ -1,4 +1,4 @@
-//! AWS CloudTrail logs.
+//! AWS `CloudTrail` logs.
 
 mod behaviour;
 mod calls;
@@ -6,16 +6,17 @@ mod delivery;
 mod estate;
 mod record;
 mod scenarios;
+mod work;
 
 use super::output::Files;
 use super::plot::Scenario;
 use super::run::{Event, Log, World, generate};
 use super::{Error, Options, Progress, Summary};
 use behaviour::{account_day, machine_day, machines, person_day};
-use calls::ACCOUNTS;
 use estate::Estate;
+use work::ACCOUNTS;
 
-/// Writes CloudTrail logs as a trail delivers them to a bucket, and the list of labelled records.
+/// Writes `CloudTrail` logs as a trail delivers them to a bucket, and the list of labelled records.
 ///
 /// The files are `AWSLogs/<account>/CloudTrail/<region>/YYYY/MM/DD/…json.gz`, each with an object whose `Records` are
 /// what was ready at that minute: some out of order, and a few delivered twice. Memory is bounded by the records of a
@@ -72,6 +73,7 @@ mod tests {
 
     use serde_json::Value;
 
+    use super::super::run::LABELS;
     use super::super::testing::{Generated, check_members, generated, the_seed_decides_every_byte};
     use super::*;
 
@@ -159,7 +161,7 @@ mod tests {
         let twice = ids.values().filter(|times| **times == 2).count();
         assert!((ids.len() / 1000..ids.len() / 100).contains(&twice), "{twice} of {}", ids.len());
         let mut disordered = 0;
-        for (name, bytes) in logs.files.iter().filter(|(name, _)| name.ends_with(".gz")) {
+        for (name, bytes) in logs.files.iter().filter(|(name, _)| *name != LABELS) {
             let parts: Vec<&str> = name.split('/').collect();
             let ["AWSLogs", account, "CloudTrail", region, year, month, day, file] = parts[..] else {
                 panic!("{name}");

@@ -1,11 +1,12 @@
-//! CloudTrail's wire format: the record of a call.
+//! `CloudTrail`'s wire format: the record of a call.
 
 use super::super::calendar::{MINUTE, Ticks};
 use super::super::dice::{Dice, Guid, scatter};
 use super::super::json::{Object, fill, quoted};
 use super::super::run::{Event, World};
-use super::calls::{AGENTS, Call, GLOBAL, GLOBAL_SERVICES, HOME, Kind, PRODUCTION, REGIONS, Tool};
+use super::calls::{Call, Kind};
 use super::estate::{Estate, identifier, minor};
+use super::work::{AGENTS, GLOBAL, GLOBAL_SERVICES, HOME, PRODUCTION, REGIONS, Tool};
 
 /// Who calls.
 #[derive(Clone)]
@@ -250,7 +251,7 @@ pub(super) fn event(world: &World, estate: &Estate, request: &Request<'_>, dice:
 fn finished(at: Ticks, id: Guid, account: usize, region: usize, record: Object, dice: &mut Dice) -> Event {
     let shelf = account * REGIONS.len() + region;
     // Busy places are delivered every five minutes, the others less often.
-    let every = if (account, region) == (PRODUCTION, HOME) { 5 * MINUTE } else { 15 * MINUTE };
+    let every = if (account, region) == (PRODUCTION, HOME) { 5 * MINUTE } else { 30 * MINUTE };
     let ready = at + (dice.real(0.2, 5.0) * MINUTE as f64) as Ticks;
     let delivered = (ready.div_euclid(every) + 1) * every;
     Event { at, delivered, id, mark: None, shelf, json: record.end().into_bytes() }

@@ -5,11 +5,13 @@ use super::super::device::{Device, Program};
 use super::super::dice::{HEX, key, token};
 use super::super::network::Origin;
 use super::super::plot::{Intensity, Loud, Mimicry, Plot, Quiet, Scenario};
+use super::super::run::Event;
 use super::CloudTrail;
 use super::behaviour::{Calls, Seat};
-use super::calls::{GLOBAL, HOME, REGIONS, TASKS, Tool, call};
+use super::calls::call;
 use super::estate::{builds_there, works_there};
 use super::record::{Assumed, Ending, Session, assumed, console_user, user};
+use super::work::{GLOBAL, HOME, REGIONS, TASKS, Tool};
 
 const fn scenario(
     name: &'static str,
@@ -166,8 +168,10 @@ impl Plot<'_, '_, CloudTrail> {
         self.keep(out, &hand.session.name);
     }
 
-    fn keep(&mut self, out: Vec<super::super::run::Event>, user: &str) {
-        out.into_iter().for_each(|event| self.add(event, user));
+    fn keep(&mut self, out: Vec<Event>, user: &str) {
+        for event in out {
+            self.add(event, user);
+        }
     }
 
     /// `count` calls of the list within `hours`, refused so often.

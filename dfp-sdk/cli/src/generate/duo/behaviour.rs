@@ -142,7 +142,7 @@ impl Life<'_, '_> {
         if self.day.dice.chance(WANDERS) {
             return self.wander(at);
         }
-        let day = self.day.day;
+        let day = self.day.date;
         let habits =
             self.profile.habits.iter().filter(|(_, _, since, until)| (*since..=*until).contains(&day));
         let chosen = self.day.dice.weighted(habits.clone().map(|(_, weight, ..)| *weight));
@@ -165,7 +165,7 @@ impl Life<'_, '_> {
 
     /// A new phone is made known on its first day of use.
     fn enrol(&mut self) {
-        let day = self.day.day;
+        let day = self.day.date;
         let new = self.profile.phones.iter().skip(1).any(|(_, since, _)| *since == day);
         let newcomer = self.day.person.joined == day;
         if !new && !newcomer {
@@ -206,13 +206,13 @@ impl Life<'_, '_> {
         let mut at = at;
         for ending in failures(factor, self.profile.absent_minded, &mut self.day.dice) {
             let phone = self.phone_origin(at);
-            self.add(at, Some(integration), asker(), Some(phone), factor, ending);
+            self.add(at, Some(integration), asker(), Some(&phone), factor, ending);
             at += self.day.dice.int(15 * SECOND, 100 * SECOND);
         }
         let ending =
             if factor.ends_with("passcode") || factor.ends_with("token") { PASSCODE } else { APPROVED };
         let phone = self.phone_origin(at);
-        self.add(at, Some(integration), asker(), Some(phone), factor, ending);
+        self.add(at, Some(integration), asker(), Some(&phone), factor, ending);
         self.remembered.push(place);
     }
 
@@ -227,13 +227,13 @@ impl Life<'_, '_> {
         at: Ticks,
         integration: Option<&Integration>,
         asker: Option<Asker<'_>>,
-        phone: Option<Origin>,
+        phone: Option<&Origin>,
         factor: &str,
         ending: Ending,
     ) {
         let (person, profile) = (self.day.person, self.profile);
-        let name = profile.phone(self.day.day);
-        let approver = phone.as_ref().map(|origin| Approver { name, origin });
+        let name = profile.phone(self.day.date);
+        let approver = phone.map(|origin| Approver { name, origin });
         let authentication = Authentication {
             at,
             account: account(person, profile, integration),

@@ -114,7 +114,7 @@ pub(super) fn person_day(log: &Exchange, person: &Person, day: i32, out: &mut Ve
     out.truncate(until);
 }
 
-impl<'c> Life<'c, '_> {
+impl Life<'_, '_> {
     fn working_day(&mut self) {
         let volume = self.day.volume(self.day.person.rhythm.volume * RECORDS_A_VISIT);
         let target = self.out.len() + self.day.dice.around(volume);
@@ -151,7 +151,7 @@ impl<'c> Life<'c, '_> {
         let program = if rich { Program::Rich } else { Program::Browser(device.browser(&mut self.day.dice)) };
         let client = self.day.client(device, program);
         let origin = self.day.origin(device, at);
-        let seat = seat(self.day.world, self.day.person, device, (&client, &origin), self.day.day);
+        let seat = seat(self.day.world, self.day.person, device, (&client, &origin), self.day.date);
         self.act(at, deed, &seat);
     }
 
@@ -327,7 +327,7 @@ pub(super) fn service_day(log: &Exchange, service: &Service, day: i32, out: &mut
     let origin = Origin { address, city: None, ..super::super::network::office(service.office, dice) };
     let mut seat = seat(&log.world, person, &service.device, (&client, &origin), day);
     seat.typed.clone_from(&service.upn);
-    seat.mail = "Client=REST;Client=RESTSystem;;".to_owned();
+    "Client=REST;Client=RESTSystem;;".clone_into(&mut seat.mail);
     seat.application = log.world.company.identifier(service.clockwork.name).to_string();
     let period = 2 * service.clockwork.period * MINUTE;
     let mut at = Ticks::from(day) * DAY + service.index as Ticks * 7 * MINUTE % period;

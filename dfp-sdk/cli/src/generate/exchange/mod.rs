@@ -131,7 +131,7 @@ mod tests {
             match record["RecordType"].as_i64() {
                 Some(1) => check_members(record, &[("Parameters", "array"), ("OriginatingServer", "text")]),
                 Some(15) => {
-                    check_members(record, &[("ExtendedProperties", "array"), ("ErrorNumber", "text")])
+                    check_members(record, &[("ExtendedProperties", "array"), ("ErrorNumber", "text")]);
                 }
                 Some(50) => check_members(record, &[("Folders", "array"), ("OperationCount", "int")]),
                 _ => {}

@@ -252,7 +252,7 @@ fn access_properties(desktop: bool) -> String {
 fn contents(record: Object, kind: u32, operation: &str, items: usize, dice: &mut Dice) -> Object {
     match kind {
         50 => {
-            let folder = folder(dice.pick(&FOLDERS[..1 + items.min(FOLDERS.len() - 1)]), dice);
+            let folder = folder(dice.pick(&FOLDERS[..=items.min(FOLDERS.len() - 1)]), dice);
             let items: Vec<String> =
                 (0..items).map(|_| Object::new().text("InternetMessageId", &message(dice)).end()).collect();
             let read = Object::new()
@@ -395,13 +395,13 @@ fn with_port(address: &str, dice: &mut Dice) -> String {
 pub(super) struct File<'a> {
     pub(super) at: Ticks,
     pub(super) operation: &'a str,
-    /// The address of the site; OneDrive if it is a person's own.
+    /// The address of the site; `OneDrive` if it is a person's own.
     pub(super) site: &'a str,
     pub(super) folder: &'a str,
     pub(super) name: &'a str,
 }
 
-/// A record of SharePoint or OneDrive.
+/// A record of `SharePoint` or `OneDrive`.
 pub(super) fn file(world: &World, person: &Person, seat: &Seat, file: &File<'_>, dice: &mut Dice) -> Event {
     let File { at, operation, site, folder, name } = *file;
     let id = dice.guid();

@@ -243,7 +243,7 @@ fn consent_grant(plot: &mut Plot<'_, '_, Exchange>, intensity: Intensity) {
         plot.keep(event);
     }
     let mut seat = plot.stranger(at, intensity.of(Mimicry::Nothing, Mimicry::Machine, Mimicry::Country));
-    seat.mail = "Client=REST;Client=RESTSystem;;".to_owned();
+    "Client=REST;Client=RESTSystem;;".clone_into(&mut seat.mail);
     seat.application = plot.world.company.identifier(name).to_string();
     let reads = plot.count(intensity.of((30, 50), (12, 20), (5, 8)));
     plot.read(at + MINUTE, intensity.of(2.0, 10.0, 20.0), reads, &seat, (None, intensity.of(80, 20, 6)));

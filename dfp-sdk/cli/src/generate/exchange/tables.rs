@@ -73,7 +73,7 @@ pub(super) static DEEDS: &[(Deed, u32)] = &[
     (Deed::Chat, 60),
     (Deed::Rule, 2),
     (Deed::Consent, 1),
-    (Deed::Administer, 120),
+    (Deed::Administer, 330),
 ];
 
 /// File operations, with weights.
