@@ -275,7 +275,9 @@ impl Population {
         for &row in rows {
             let (day, value) = (past.days[row], values.codes[row]);
             if walk.day(day) {
-                today.drain().for_each(|(value, _)| by_days.add(walk.seen[&value].days));
+                for (value, _) in today.drain() {
+                    by_days.add(walk.seen[&value].days);
+                }
             }
             surprises[row] = *today.entry(value).or_insert_with(|| {
                 let days = walk.days_with(value, day);
