@@ -249,7 +249,9 @@ pub(crate) fn reject_all(
     detail: &str,
 ) -> Result<()> {
     let origins = strings(rows, ORIGIN)?;
-    (0..rows.num_rows()).for_each(|row| host.reject(Reject::new(origins.value(row), reason, detail)));
+    for row in 0..rows.num_rows() {
+        host.reject(Reject::new(origins.value(row), reason, detail));
+    }
     Ok(())
 }
 
