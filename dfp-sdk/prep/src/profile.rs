@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use dfp_core::{EVENT_TIME, ORIGIN, RECORD_ID};
+use dfp_core::EVENT_TIME;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -332,7 +332,8 @@ pub enum LoadRule {
         /// The raw column.
         input: String,
     },
-    /// The network of an IP address, such as `203.0.113.0/24`. A text that is no address stays as it is, trimmed.
+    /// The network of an IP address, such as `203.0.113.0/24`. Brackets, and a port in any usual spelling, do not count; an
+    /// IPv4 address mapped into IPv6 is one of IPv4. A text that is no address stays as it is, trimmed.
     IpNetwork {
         /// The raw column.
         input: String,
@@ -683,14 +684,14 @@ impl Profile {
         all.find(|(name, _)| *name == column).and_then(|(_, title)| title.as_deref()).unwrap_or(column)
     }
 
-    /// The columns to ask of the source, each once, in the order of first use. The reserved columns `_record_id`,
-    /// `_origin` and `_time` always come and are not listed.
+    /// The columns to ask of the source, each once, in the order of first use. Those that begin with `_` (`_record_id`,
+    /// `_origin`, `_time`, whatever else is the source's own) come without asking and are not listed.
     pub fn raw_columns(&self) -> Vec<String> {
         let entity = self.entity.inputs.iter().map(String::as_str);
         let load = self.load.iter().flat_map(|column| column.rule.inputs(&column.name));
-        let mut seen = BTreeSet::from([RECORD_ID, ORIGIN, EVENT_TIME]);
+        let mut seen = BTreeSet::new();
         let all = entity.chain([self.time.column.as_str()]).chain(load);
-        all.filter(|column| seen.insert(column)).map(str::to_owned).collect()
+        all.filter(|column| !column.starts_with('_') && seen.insert(*column)).map(str::to_owned).collect()
     }
 
     /// Checks that the parts fit together.
@@ -920,6 +921,8 @@ mod tests {
         let profile = Profile::from_toml(SMALL).unwrap();
         assert_eq!(Profile::from_toml(&profile.to_toml().unwrap()).unwrap(), profile);
         assert_eq!(profile.raw_columns(), ["user", "a.b", "lat"]);
+        let own = "[[load]]\nname = \"outcome\"\nrule = \"rename\"\ninput = \"_outcome\"";
+        assert_eq!(profile.with_overrides(own).unwrap().raw_columns(), profile.raw_columns());
         assert_eq!(profile.history.min_increment, 300);
         let titled = profile
             .with_overrides("[[derive]]\nname = \"n\"\ntitle = \"events today\"\nrule = \"increment\"");
