@@ -97,8 +97,18 @@ pub trait Described: Send + Sync + 'static {
 }
 
 /// Keys, or dotted paths, of arrays that hold records.
-pub const ENVELOPES: &[&str] =
-    &["records", "value", "logEvents", "events", "response", "response.authlogs", "hits.hits", "tables"];
+pub const ENVELOPES: &[&str] = &[
+    "records",
+    "value",
+    "logEvents",
+    "events",
+    "response",
+    "response.authlogs",
+    "response.items",
+    "authlogs",
+    "hits.hits",
+    "tables",
+];
 
 /// Keys whose value, if it is an object or a string that holds one, is the record, whatever stands beside it.
 pub const WRAPPERS: &[&str] = &["message", "_raw", "_source"];
