@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
-use arrow_array::types::TimestampNanosecondType;
+use arrow_array::types::{Int64Type, TimestampNanosecondType};
+use arrow_array::{ArrayRef, RecordBatch};
 use dfp_core::{EVENT_TIME, Host, RECORD_ID, reason};
 use dfp_host::{LocalHost, Plugins};
 use dfp_plugin::LinkedComponent;
@@ -25,13 +25,22 @@ struct Decoder {
     plugin: LinkedComponent,
     /// Columns that may name the entity, best first.
     entity: &'static [&'static str],
+    /// More columns that `entities_by` may name.
+    also: &'static [&'static str],
     /// The column named by `alt_time`.
     other_time: &'static str,
     /// The member of `expected.json` that counts records by a column, and the column.
     category: (&'static str, &'static str),
 }
 
-static DECODERS: [Decoder; 2] = [AZURE_AD, CLOUDTRAIL];
+impl Decoder {
+    /// Columns that may name an entity.
+    fn entities(&self) -> impl Iterator<Item = &'static str> {
+        self.entity.iter().chain(self.also).copied()
+    }
+}
+
+static DECODERS: [Decoder; 3] = [AZURE_AD, CLOUDTRAIL, DUO];
 
 const AZURE_AD: Decoder = Decoder {
     folder: "azure_ad",
@@ -43,6 +52,7 @@ const AZURE_AD: Decoder = Decoder {
         "properties.servicePrincipalId",
         "identity",
     ],
+    also: &[],
     other_time: "time",
     category: ("by_category", "category"),
 };
@@ -58,18 +68,28 @@ const CLOUDTRAIL: Decoder = Decoder {
         "userIdentity.invokedBy",
         "userIdentity.accountId",
     ],
+    also: &[],
     other_time: "eventTime",
     category: ("by_event_type", "eventType"),
 };
 
+const DUO: Decoder = Decoder {
+    folder: "duo",
+    plugin: dfp_plugin::linked_source::<dfp_duo::Duo>(),
+    entity: &["user.name"],
+    also: &["user.key"],
+    other_time: "timestamp",
+    category: ("by_event_type", "event_type"),
+};
+
 /// Sources without a plugin so far.
-const NOT_YET: [&str; 2] = ["duo", "exchange"];
+const NOT_YET: [&str; 1] = ["exchange"];
 
 /// Sample folders that belong to no source plugin.
 const NO_SOURCE: [&str; 2] = ["deeplog", "loghub"];
 
 /// Files on which readers may well differ, and what ours does.
-const DEBATABLE: [(&str, &str); 6] = [
+const DEBATABLE: [(&str, &str); 8] = [
     (
         "azure_ad/diagnostic_ndjson/elastic_test-time-formats-corner-cases.log",
         "stubs of time and category are records without entity; slash dates read month first",
@@ -94,6 +114,11 @@ const DEBATABLE: [(&str, &str); 6] = [
         "cloudtrail/sentinel_csv/AWSCloudTrail_excerpt.csv",
         "day first, because one row of the file can only be read so",
     ),
+    (
+        "duo/jsonl/elastic_test-auth.log",
+        "an enrolment is a record; a txid repeats, and no repeats are dropped",
+    ),
+    ("duo/jsonl/sekoia_test_auth_log.jsonl", "an event of another file: the source drops no repeats"),
 ];
 
 /// Words that mean "nobody", compared trimmed and in any case.
@@ -175,8 +200,7 @@ struct Decoded {
 
 fn decode(decoder: &'static Decoder, path: &Path) -> Decoded {
     let host = Arc::new(LocalHost::new());
-    let columns: Vec<&str> =
-        decoder.entity.iter().copied().chain([decoder.other_time, decoder.category.1]).collect();
+    let columns: Vec<&str> = decoder.entities().chain([decoder.other_time, decoder.category.1]).collect();
     let config = serde_json::json!({"inputs": [path.to_str().unwrap()], "columns": columns}).to_string();
     let plugins = Plugins::new().link(decoder.plugin);
     let mut source = plugins.source(decoder.plugin.id, &config, host.clone() as Arc<dyn Host>).unwrap();
@@ -189,14 +213,16 @@ fn decode(decoder: &'static Decoder, path: &Path) -> Decoded {
 }
 
 impl Decoded {
-    /// A text column over all batches.
+    /// A column over all batches, as texts.
     fn texts(&self, column: &str) -> Vec<Option<String>> {
         let columns = self.batches.iter().map(|batch| batch.column_by_name(column).unwrap().clone());
-        columns
-            .flat_map(|array| {
-                array.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect::<Vec<_>>()
-            })
-            .collect()
+        let texts = |array: ArrayRef| -> Vec<Option<String>> {
+            match array.as_primitive_opt::<Int64Type>() {
+                Some(numbers) => numbers.iter().map(|number| number.map(|n| n.to_string())).collect(),
+                None => array.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect(),
+            }
+        };
+        columns.flat_map(texts).collect()
     }
 
     /// The entity of each row: the first of `columns` that names somebody.
@@ -239,7 +265,7 @@ fn compare(found: &Decoded, expected: &Value) -> Vec<String> {
     // `entities_by` has the counts for one column alone, named by the end of its path.
     for (by, expected) in expected["entities_by"].as_object().into_iter().flatten() {
         let name = by.trim_end_matches(" only");
-        let Some(column) = found.decoder.entity.iter().find(|column| column.ends_with(name)) else {
+        let Some(column) = found.decoder.entities().find(|column| column.ends_with(name)) else {
             continue;
         };
         let (entities, no_entity) = distinct(&found.entities(&[column]));
@@ -250,7 +276,8 @@ fn compare(found: &Decoded, expected: &Value) -> Vec<String> {
     let times = found.times();
     same("first_time", times.iter().min().copied().into(), &nanos(&expected["first_time"]));
     same("last_time", times.iter().max().copied().into(), &nanos(&expected["last_time"]));
-    let others: Vec<String> = found.texts(found.decoder.other_time).into_iter().flatten().collect();
+    let others = found.texts(found.decoder.other_time).into_iter().flatten();
+    let others: Vec<String> = others.map(|text| iso(&text).unwrap_or(text)).collect();
     same("first of alt_time", others.iter().min().cloned().into(), &expected["alt_time"]["first"]);
     same("last of alt_time", others.iter().max().cloned().into(), &expected["alt_time"]["last"]);
 
@@ -267,6 +294,30 @@ fn compare(found: &Decoded, expected: &Value) -> Vec<String> {
 fn distinct(values: &[Option<String>]) -> (usize, usize) {
     let some: BTreeSet<&String> = values.iter().flatten().collect();
     (some.len(), values.iter().filter(|value| value.is_none()).count())
+}
+
+/// `YYYY-MM-DDTHH:MM:SSZ` of seconds since 1970, counted day by day, or of `M/D/YYYY, H:MM:SS.000 AM`.
+fn iso(text: &str) -> Option<String> {
+    if let Ok(seconds) = text.parse::<i64>() {
+        let text_of = |day: i64, hour: i64| {
+            let date = (1970..2100).flat_map(|year| (1..=12).map(move |month| (year, month)));
+            let first = |&(year, month): &(i64, i64)| {
+                let start = nanos(&format!("{year}-{month}-1T0:0:0Z").into()).as_i64().unwrap();
+                start / 86_400_000_000_000 <= day
+            };
+            let (year, month) = date.take_while(first).last().unwrap();
+            let start = nanos(&format!("{year}-{month}-1T0:0:0Z").into()).as_i64().unwrap();
+            let day = day - start / 86_400_000_000_000 + 1;
+            format!("{year}-{month:02}-{day:02}T{hour:02}:{:02}:{:02}Z", seconds / 60 % 60, seconds % 60)
+        };
+        return Some(text_of(seconds / 86_400, seconds / 3600 % 24));
+    }
+    let (date, clock) = text.split_once(", ")?;
+    let (clock, half) = clock.split_once(".000 ")?;
+    let numbers: Vec<i64> = date.split('/').chain(clock.split(':')).map(|n| n.parse().unwrap()).collect();
+    let [month, day, year, hour, minute, second] = numbers[..] else { panic!("{text} is no time") };
+    let hour = hour % 12 + if half == "PM" { 12 } else { 0 };
+    Some(format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"))
 }
 
 /// Nanoseconds since 1970 of `YYYY-MM-DDTHH:MM:SS[.digits]Z`, counted day by day: slow, and unlike the plugin's way.
