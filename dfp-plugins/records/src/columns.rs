@@ -17,6 +17,9 @@ use crate::text;
 /// Column of every batch, after the standard ones: `success` or `failure` (utf8); null where the record does not say.
 pub const OUTCOME: &str = "_outcome";
 
+/// The columns that come first in every batch.
+pub(crate) const STANDARD: [&str; 4] = [RECORD_ID, ORIGIN, EVENT_TIME, OUTCOME];
+
 /// Text in a batch after which it counts as full whatever its rows: 32-bit offsets and memory stay in bounds.
 const FULL_BYTES: usize = 64 << 20;
 

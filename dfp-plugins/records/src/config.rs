@@ -3,6 +3,7 @@
 use dfp_plugin::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
+use crate::columns::STANDARD;
 use crate::missing::MISSING;
 
 /// How the source reads. JSON Schema: `config.schema.json`.
@@ -12,7 +13,8 @@ pub struct Config {
     /// Files or addresses, read in this order.
     pub inputs: Vec<String>,
     /// Columns to emit, named by their dotted paths in the log's own record whatever the envelope; `None` means every
-    /// known field but the long lists. Paths nobody knows are text, nested values as JSON.
+    /// known field but the long lists. Paths nobody knows are text, nested values as JSON. The standard columns may be
+    /// named too; they are there anyway.
     pub columns: Option<Vec<String>>,
     /// Texts that mean "no value".
     pub missing: Vec<String>,
@@ -76,7 +78,8 @@ impl Config {
         if let Some(name) = names.iter().find(|name| name.split('.').any(str::is_empty)) {
             return Err(invalid(&format!("column {name:?} is no dotted path")));
         }
-        if let Some(name) = names.iter().find(|name| name.starts_with('_')) {
+        let is_refused = |name: &&&str| name.starts_with('_') && !STANDARD.contains(name);
+        if let Some(name) = names.iter().find(is_refused) {
             return Err(invalid(&format!("column {name}: names that begin with _ are the source's own")));
         }
         Ok(())
@@ -119,7 +122,7 @@ mod tests {
             (r#"{"columns":["time","time"]}"#, "time"),
             (r#"{"columns":["a..b"]}"#, "a..b"),
             (r#"{"columns":[""]}"#, "dotted"),
-            (r#"{"columns":["_time"]}"#, "_time"),
+            (r#"{"columns":["_time","_outcome","_x"]}"#, "_x"),
         ] {
             let config: Config = serde_json::from_str(config).unwrap();
             let error = config.check("plain").expect_err("refused");

@@ -292,21 +292,16 @@ impl Plan {
 
     /// The node of a path written with dots, with `_` for dots, or without them, in any case.
     fn path(&self, name: &str) -> Option<NodeId> {
-        let same = |path: &str| {
-            let parts = || path.split('.').flat_map(str::bytes);
-            name.len() == path.len()
-                && name
-                    .bytes()
-                    .zip(path.bytes())
-                    .all(|(is, should)| is.eq_ignore_ascii_case(&should) || (should == b'.' && is == b'_'))
-                || parts()
-                    .map(|byte| byte.to_ascii_lowercase())
-                    .eq(name.bytes().map(|byte| byte.to_ascii_lowercase()))
-        };
         let found = self.paths.iter().find(|(path, _)| path == name);
-        let found = found.or_else(|| self.paths.iter().find(|(path, _)| same(path)));
+        let found = found.or_else(|| self.paths.iter().find(|(path, _)| is_spelling(name, path)));
         found.map(|(_, node)| *node)
     }
+}
+
+/// Whether a heading is a path in any case, with its dots, with `_` for them, or without them.
+fn is_spelling(heading: &str, path: &str) -> bool {
+    ["_", ""].iter().any(|dot| heading.eq_ignore_ascii_case(&path.replace('.', dot)))
+        || heading.eq_ignore_ascii_case(path)
 }
 
 /// A key as it is written, with its first letter in the other case, and in lower case.

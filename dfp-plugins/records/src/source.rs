@@ -69,6 +69,7 @@ impl<D: Described> Component for LogSource<D> {
     fn create(mut config: Config, host: Arc<dyn Host>) -> Result<Self> {
         config.check(D::LOG.id)?;
         let columns = config.columns.get_or_insert_with(|| D::LOG.default_columns());
+        columns.retain(|name| !columns::STANDARD.contains(&name.as_str()));
         let schema = columns::schema(&Plan::new(D::LOG, columns));
         let position = Arc::new(Mutex::new(Position::start_of(&config.inputs, 0)));
         Ok(Self { config: Arc::new(config), host, schema, opened: false, position, described: PhantomData })
