@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use dfp_core::EVENT_TIME;
+use dfp_core::{EVENT_TIME, ORIGIN, RECORD_ID};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -684,14 +684,14 @@ impl Profile {
         all.find(|(name, _)| *name == column).and_then(|(_, title)| title.as_deref()).unwrap_or(column)
     }
 
-    /// The columns to ask of the source, each once, in the order of first use. Those that begin with `_` (`_record_id`,
-    /// `_origin`, `_time`, whatever else is the source's own) come without asking and are not listed.
+    /// The columns to ask of the source, each once, in the order of first use. The reserved columns `_record_id`,
+    /// `_origin` and `_time` always come and are not listed.
     pub fn raw_columns(&self) -> Vec<String> {
         let entity = self.entity.inputs.iter().map(String::as_str);
         let load = self.load.iter().flat_map(|column| column.rule.inputs(&column.name));
-        let mut seen = BTreeSet::new();
+        let mut seen = BTreeSet::from([RECORD_ID, ORIGIN, EVENT_TIME]);
         let all = entity.chain([self.time.column.as_str()]).chain(load);
-        all.filter(|column| !column.starts_with('_') && seen.insert(*column)).map(str::to_owned).collect()
+        all.filter(|column| seen.insert(column)).map(str::to_owned).collect()
     }
 
     /// Checks that the parts fit together.
@@ -921,8 +921,6 @@ mod tests {
         let profile = Profile::from_toml(SMALL).unwrap();
         assert_eq!(Profile::from_toml(&profile.to_toml().unwrap()).unwrap(), profile);
         assert_eq!(profile.raw_columns(), ["user", "a.b", "lat"]);
-        let own = "[[load]]\nname = \"outcome\"\nrule = \"rename\"\ninput = \"_outcome\"";
-        assert_eq!(profile.with_overrides(own).unwrap().raw_columns(), profile.raw_columns());
         assert_eq!(profile.history.min_increment, 300);
         let titled = profile
             .with_overrides("[[derive]]\nname = \"n\"\ntitle = \"events today\"\nrule = \"increment\"");
