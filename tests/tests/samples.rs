@@ -40,7 +40,7 @@ impl Decoder {
     }
 }
 
-static DECODERS: [Decoder; 3] = [AZURE_AD, CLOUDTRAIL, DUO];
+static DECODERS: [Decoder; 4] = [AZURE_AD, CLOUDTRAIL, DUO, EXCHANGE];
 
 const AZURE_AD: Decoder = Decoder {
     folder: "azure_ad",
@@ -82,14 +82,20 @@ const DUO: Decoder = Decoder {
     category: ("by_event_type", "event_type"),
 };
 
-/// Sources without a plugin so far.
-const NOT_YET: [&str; 1] = ["exchange"];
+const EXCHANGE: Decoder = Decoder {
+    folder: "exchange",
+    plugin: dfp_plugin::linked_source::<dfp_exchange::Exchange>(),
+    entity: &["UserId"],
+    also: &[],
+    other_time: "Start_Time",
+    category: ("by_workload", "Workload"),
+};
 
 /// Sample folders that belong to no source plugin.
 const NO_SOURCE: [&str; 2] = ["deeplog", "loghub"];
 
 /// Files on which readers may well differ, and what ours does.
-const DEBATABLE: [(&str, &str); 8] = [
+const DEBATABLE: [(&str, &str); 12] = [
     (
         "azure_ad/diagnostic_ndjson/elastic_test-time-formats-corner-cases.log",
         "stubs of time and category are records without entity; slash dates read month first",
@@ -119,6 +125,19 @@ const DEBATABLE: [(&str, &str); 8] = [
         "an enrolment is a record; a txid repeats, and no repeats are dropped",
     ),
     ("duo/jsonl/sekoia_test_auth_log.jsonl", "an event of another file: the source drops no repeats"),
+    (
+        "exchange/invictus_ual_splunk_csv/auditrecords_before_cut.csv.gz",
+        "the row whose AuditData is lost is rejected: what stands beside AuditData never counts",
+    ),
+    (
+        "exchange/management_api_jsonl/sekoia_o365.jsonl",
+        "alerts and investigations are records; an empty UserId is a record without entity",
+    ),
+    ("exchange/demo_exchange_data.csv", "rows without UserId are records without entity, and none has an id"),
+    (
+        "exchange/sentinel_officeactivity_csv/office_activity.csv",
+        "event time is TimeGenerated, Start_Time only where that is absent",
+    ),
 ];
 
 /// Words that mean "nobody", compared trimmed and in any case.
@@ -136,8 +155,6 @@ fn every_listed_sample_decodes_as_expected() {
                 println!("{}: {seen} files", folder.display());
                 files += seen;
                 faults.extend(found);
-            } else if NOT_YET.contains(&name.as_str()) {
-                println!("{}: no plugin yet", folder.display());
             } else if !NO_SOURCE.contains(&name.as_str()) {
                 faults.push(format!("{}: no source of that name", folder.display()));
             }
@@ -286,7 +303,8 @@ fn compare(found: &Decoded, expected: &Value) -> Vec<String> {
     for category in found.texts(column).into_iter().flatten() {
         *categories.entry(category).or_default() += 1;
     }
-    same(by_category, serde_json::json!(categories), &expected[by_category]);
+    let expected = Some(&expected[by_category]).filter(|by| by.get("no workload column").is_none());
+    same(by_category, serde_json::json!(categories), expected.unwrap_or(&Value::Null));
     faults
 }
 
@@ -296,28 +314,34 @@ fn distinct(values: &[Option<String>]) -> (usize, usize) {
     (some.len(), values.iter().filter(|value| value.is_none()).count())
 }
 
-/// `YYYY-MM-DDTHH:MM:SSZ` of seconds since 1970, counted day by day, or of `M/D/YYYY, H:MM:SS.000 AM`.
+/// `YYYY-MM-DDTHH:MM:SSZ` of seconds since 1970, counted month by month, or of `M/D/YYYY, H:MM:SS.000 AM`.
 fn iso(text: &str) -> Option<String> {
+    let at = |year, month, day, [hour, minute, second]: [i64; 3]| {
+        format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    };
     if let Ok(seconds) = text.parse::<i64>() {
-        let text_of = |day: i64, hour: i64| {
-            let date = (1970..2100).flat_map(|year| (1..=12).map(move |month| (year, month)));
-            let first = |&(year, month): &(i64, i64)| {
-                let start = nanos(&format!("{year}-{month}-1T0:0:0Z").into()).as_i64().unwrap();
-                start / 86_400_000_000_000 <= day
-            };
-            let (year, month) = date.take_while(first).last().unwrap();
-            let start = nanos(&format!("{year}-{month}-1T0:0:0Z").into()).as_i64().unwrap();
-            let day = day - start / 86_400_000_000_000 + 1;
-            format!("{year}-{month:02}-{day:02}T{hour:02}:{:02}:{:02}Z", seconds / 60 % 60, seconds % 60)
-        };
-        return Some(text_of(seconds / 86_400, seconds / 3600 % 24));
+        let mut day = seconds / 86_400;
+        let all =
+            (1970..).flat_map(|year| (1..).zip(months(year)).map(move |(month, days)| (year, month, days)));
+        for (year, month, days) in all {
+            if day < days {
+                let clock = [seconds / 3600 % 24, seconds / 60 % 60, seconds % 60];
+                return Some(at(year, month, day + 1, clock));
+            }
+            day -= days;
+        }
     }
     let (date, clock) = text.split_once(", ")?;
     let (clock, half) = clock.split_once(".000 ")?;
     let numbers: Vec<i64> = date.split('/').chain(clock.split(':')).map(|n| n.parse().unwrap()).collect();
     let [month, day, year, hour, minute, second] = numbers[..] else { panic!("{text} is no time") };
-    let hour = hour % 12 + if half == "PM" { 12 } else { 0 };
-    Some(format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"))
+    Some(at(year, month, day, [hour % 12 + if half == "PM" { 12 } else { 0 }, minute, second]))
+}
+
+/// The days of each month of a year.
+fn months(year: i64) -> [i64; 12] {
+    let leap = i64::from(year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
+    [31, 28 + leap, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 }
 
 /// Nanoseconds since 1970 of `YYYY-MM-DDTHH:MM:SS[.digits]Z`, counted day by day: slow, and unlike the plugin's way.
@@ -327,10 +351,8 @@ fn nanos(time: &Value) -> Value {
     let (text, fraction) = text.split_once('.').unwrap_or((text, ""));
     let numbers: Vec<i64> = text.split(['-', 'T', ':']).map(|number| number.parse().unwrap()).collect();
     let [year, month, day, hour, minute, second] = numbers[..] else { panic!("{text} is no time") };
-    let leap = |year: i64| i64::from(year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
-    let months = [31, 28 + leap(year), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let days = (1970..year).map(|year| 365 + leap(year)).sum::<i64>()
-        + months[..month as usize - 1].iter().sum::<i64>()
+    let days = (1970..year).flat_map(months).sum::<i64>()
+        + months(year)[..month as usize - 1].iter().sum::<i64>()
         + day
         - 1;
     let seconds = ((days * 24 + hour) * 60 + minute) * 60 + second;
