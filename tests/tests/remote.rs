@@ -375,7 +375,7 @@ fn the_sandbox_denies_all_but_computing() {
     assert_eq!(text.matches("DONE").count(), 1, "{text}");
     for deed in [
         "write", "append", "mkdir", "unlink", "memfd", "inet", "unix", "fork", "exec", "ptrace", "kill",
-        "io_uring", "limit",
+        "owner", "io_uring", "limit",
     ] {
         let denied = [" EPERM", " EACCES"].iter().any(|outcome| text.contains(&format!("{deed}{outcome}")));
         assert!(denied, "{deed}: {text}");

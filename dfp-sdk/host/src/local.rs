@@ -166,7 +166,8 @@ fn open_regular(path: &Path) -> Result<File> {
 fn add(counters: &Mutex<BTreeMap<String, u64>>, name: &str, n: u64) {
     let mut counters = lock(counters);
     match counters.get_mut(name) {
-        Some(count) => *count += n,
+        // A plugin may claim anything.
+        Some(count) => *count = count.saturating_add(n),
         None => drop(counters.insert(name.to_owned(), n)),
     }
 }
@@ -201,6 +202,15 @@ mod tests {
         let pipe = dir.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         assert!(open(&pipe).to_string().contains("pipe"));
+    }
+
+    #[test]
+    fn a_counter_stays_at_its_most() {
+        let host = LocalHost::new();
+        for n in [1, u64::MAX, 1] {
+            host.count("records", n);
+        }
+        assert_eq!(host.counter("records"), u64::MAX);
     }
 
     #[test]

@@ -491,7 +491,7 @@ fn list_manifest(path: &Path) -> Vec<Listed> {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             return vec![Listed {
                 kind: None,
-                name: name.trim_end_matches(SUFFIX).to_owned(),
+                name: name.strip_suffix(SUFFIX).unwrap_or(&name).to_owned(),
                 title: String::new(),
                 version: None,
                 library: Some(path.to_owned()),
@@ -503,7 +503,7 @@ fn list_manifest(path: &Path) -> Vec<Listed> {
     let manifest = manifest.manifest;
     let problem = (!library.is_file()).then(|| "the library is missing".to_owned());
     let stem = path.file_name().unwrap_or_default().to_string_lossy();
-    let stem = stem.trim_end_matches(SUFFIX);
+    let stem = stem.strip_suffix(SUFFIX).unwrap_or(&stem);
     let alone = |kind: &String| manifest.components.iter().filter(|other| other.kind == *kind).count() == 1;
     let name = |component: &crate::manifest::Component| {
         if component.id == stem || alone(&component.kind) {
@@ -727,6 +727,21 @@ mod tests {
         }
         assert!(matches!(plugins.find(Kind::Sink, "a"), Err(Error::NotFound { .. })));
         assert!(matches!(plugins.find(Kind::Source, "#a"), Err(Error::BadName { .. })));
+    }
+
+    #[test]
+    fn what_is_listed_is_called_what_it_is_found_by() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = "odd.dfp-plugin.toml";
+        let text = "manifest_version = 1\nid = \"a\"\nversion = \"1\"\nfile = \"a.so\"\n";
+        let component = "[[components]]\nkind = \"sink\"\nid = \"a\"\n";
+        for text in ["= =".to_owned(), format!("{text}{component}")] {
+            std::fs::write(dir.path().join(format!("{name}{SUFFIX}")), text).unwrap();
+            let plugins = Plugins::new().search(dir.path());
+            assert_eq!(plugins.list().iter().map(|listed| &listed.name).collect::<Vec<_>>(), [name]);
+            let error = plugins.find(Kind::Sink, name).unwrap_err();
+            assert!(!matches!(error, Error::NotFound { .. }), "{error}");
+        }
     }
 
     #[test]

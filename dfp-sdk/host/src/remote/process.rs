@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,6 +49,8 @@ impl Process {
             .env_clear()
             .env("MALLOC_ARENA_MAX", "1")
             .current_dir("/")
+            // Ctrl-C is the parent's to hear, who cancels and says so.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -145,7 +147,6 @@ impl Drop for Process {
 /// it, but would have it.
 #[cfg(target_os = "linux")]
 fn leave_files_behind(command: &mut Command) {
-    use std::os::unix::process::CommandExt;
     let mark = || {
         // SAFETY: plain system calls on numbers, which is all that may be done between fork and exec.
         unsafe {
@@ -221,18 +222,31 @@ mod tests {
     use super::*;
     use crate::LocalHost;
 
+    /// What a program prints that is started like a child.
+    fn printed(program: &str, argument: &str) -> String {
+        let options =
+            RemoteOptions { arguments: vec![argument.into()], ..RemoteOptions::of_program(program) };
+        let (process, mut stdout, _stdin) =
+            Process::start(&options, program, Arc::new(LocalHost::new())).unwrap();
+        let mut printed = String::new();
+        stdout.read_to_string(&mut printed).unwrap();
+        assert!(process.end().unwrap().success());
+        printed
+    }
+
+    #[test]
+    fn the_child_does_not_hear_the_terminals_signals() {
+        let stat = printed("/bin/cat", "/proc/self/stat");
+        let fields: Vec<&str> = stat.split(' ').collect();
+        assert_eq!(fields[4], fields[0], "it leads a process group of its own: {stat}");
+    }
+
     #[test]
     fn the_child_has_its_pipes_and_no_other_file() {
         let forgotten = std::fs::File::open("/dev/null").unwrap();
         // SAFETY: a flag of a file that is open here.
         assert_eq!(unsafe { libc::fcntl(forgotten.as_raw_fd(), libc::F_SETFD, 0) }, 0);
-        let options =
-            RemoteOptions { arguments: vec!["/proc/self/fd".into()], ..RemoteOptions::of_program("/bin/ls") };
-        let (process, mut stdout, _stdin) =
-            Process::start(&options, "ls", Arc::new(LocalHost::new())).unwrap();
-        let mut seen = String::new();
-        stdout.read_to_string(&mut seen).unwrap();
-        assert!(process.end().unwrap().success());
+        let seen = printed("/bin/ls", "/proc/self/fd");
         // The last one is the listed directory.
         assert_eq!(seen.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3"]);
     }
