@@ -110,7 +110,7 @@ impl Place {
     }
 
     /// A run over the logs of some days. `more` goes to the end of the pipeline file.
-    fn run(&self, days: impl IntoIterator<Item = u32>, more: &str) -> Run<'_> {
+    fn run(&self, days: impl IntoIterator<Item = u32>, more: &str) -> Run {
         let inputs: Vec<PathBuf> =
             days.into_iter().map(|day| self.path(&format!("2026-03-{day:02}.json"))).collect();
         let text = format!(

@@ -192,6 +192,7 @@ pub(crate) enum ReadFormat {
 
 /// `dfp read`
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct ReadArgs {
     /// Plugin id, or absolute path of a plugin library.
     #[arg(long)]
