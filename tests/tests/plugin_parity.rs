@@ -14,9 +14,11 @@ use dfp_host::{Kind, LocalHost, Plugins};
 use dfp_plugin::{LinkedComponent, linked_source};
 
 /// Every source, and the folder of its samples.
-const SOURCES: [(LinkedComponent, &str); 2] = [
+const SOURCES: [(LinkedComponent, &str); 4] = [
     (linked_source::<dfp_azure_ad::AzureAd>(), "azure_ad"),
     (linked_source::<dfp_cloudtrail::CloudTrail>(), "cloudtrail"),
+    (linked_source::<dfp_duo::Duo>(), "duo"),
+    (linked_source::<dfp_exchange::Exchange>(), "exchange"),
 ];
 
 fn linked() -> Plugins {

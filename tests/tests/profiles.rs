@@ -8,23 +8,28 @@ use dfp_host::{LocalHost, Plugins};
 use dfp_plugin::{LinkedComponent, linked_source};
 use dfp_prep::Profile;
 
-/// Every source, its second profile, and files that fill the columns of both.
-fn sources() -> Vec<(LinkedComponent, &'static str, Vec<String>)> {
+/// Every source, its profiles, and files that fill the columns of all of them.
+fn sources() -> Vec<(LinkedComponent, Vec<&'static str>, Vec<String>)> {
     let samples = |folder: &str, files: &[&str]| {
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/samples");
         files.iter().map(|file| format!("{root}/{folder}/{file}")).collect()
     };
+    let (azure_ad, cloudtrail) =
+        (linked_source::<dfp_azure_ad::AzureAd>(), linked_source::<dfp_cloudtrail::CloudTrail>());
+    let (duo, exchange) = (linked_source::<dfp_duo::Duo>(), linked_source::<dfp_exchange::Exchange>());
     vec![
         (
-            linked_source::<dfp_azure_ad::AzureAd>(),
-            dfp_azure_ad::MORPHEUS_PROFILE,
+            azure_ad,
+            vec![azure_ad.profile, dfp_azure_ad::MORPHEUS_PROFILE],
             samples("azure_ad", &["diagnostic.jsonl", "records.json", "portal.csv"]),
         ),
         (
-            linked_source::<dfp_cloudtrail::CloudTrail>(),
-            dfp_cloudtrail::MORPHEUS_PROFILE,
+            cloudtrail,
+            vec![cloudtrail.profile, dfp_cloudtrail::MORPHEUS_PROFILE],
             samples("cloudtrail", &["trail.json"]),
         ),
+        (duo, vec![duo.profile, dfp_duo::MORPHEUS_PROFILE], samples("duo", &["collected.jsonl.gz"])),
+        (exchange, vec![exchange.profile], samples("exchange", &["content.json"])),
     ]
 }
 
@@ -45,8 +50,8 @@ fn check_filled(batch: &RecordBatch, columns: &[String]) {
 
 #[test]
 fn profiles_ask_for_fields_the_samples_fill() {
-    for (source, morpheus, inputs) in sources() {
-        for profile in [source.profile, morpheus] {
+    for (source, profiles, inputs) in sources() {
+        for profile in profiles {
             let profile = Profile::from_toml(profile).unwrap();
             profile.validate().unwrap();
             let columns = profile.raw_columns();
@@ -76,9 +81,8 @@ fn the_ocsf_tables_name_columns_the_samples_fill() {
 }
 
 #[test]
-fn the_reference_profile_has_its_features_in_order() {
-    let morpheus = Profile::from_toml(dfp_azure_ad::MORPHEUS_PROFILE).unwrap();
-    let reference = [
+fn the_reference_profiles_have_their_features_in_order() {
+    let azure_ad = [
         "appDisplayName",
         "clientAppUsed",
         "deviceDetailbrowser",
@@ -89,5 +93,18 @@ fn the_reference_profile_has_its_features_in_order() {
         "locincrement",
         "logcount",
     ];
-    assert_eq!(morpheus.features, reference);
+    let duo = [
+        "accessdevicebrowser",
+        "accessdeviceos",
+        "authdevicename",
+        "reason",
+        "result",
+        "locincrement",
+        "logcount",
+    ];
+    for (profile, features) in
+        [(dfp_azure_ad::MORPHEUS_PROFILE, &azure_ad[..]), (dfp_duo::MORPHEUS_PROFILE, &duo)]
+    {
+        assert_eq!(Profile::from_toml(profile).unwrap().features, features);
+    }
 }

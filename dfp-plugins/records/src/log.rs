@@ -77,8 +77,8 @@ pub struct Log {
     pub exact: &'static [&'static str],
     /// Keys, besides [`WRAPPERS`], whose value is the record.
     pub wrappers: &'static [&'static str],
-    /// Paths of lists of `{"Name": .., "Value": ..}`, which count as objects with those names as keys. Of a name that
-    /// occurs more than once, the last value counts.
+    /// Paths of lists of `{"Name": .., "Value": ..}` (or `NewValue`), which count as objects with those names as keys. Of
+    /// a name that occurs more than once, the last value counts.
     pub pairs: &'static [&'static str],
     /// Paths of the fields that `belongs` and `outcome` see, by their index here.
     pub watched: &'static [&'static str],
@@ -97,8 +97,18 @@ pub trait Described: Send + Sync + 'static {
 }
 
 /// Keys, or dotted paths, of arrays that hold records.
-pub const ENVELOPES: &[&str] =
-    &["records", "value", "logEvents", "events", "response", "response.authlogs", "hits.hits", "tables"];
+pub const ENVELOPES: &[&str] = &[
+    "records",
+    "value",
+    "logEvents",
+    "events",
+    "response",
+    "response.authlogs",
+    "response.items",
+    "authlogs",
+    "hits.hits",
+    "tables",
+];
 
 /// Keys whose value, if it is an object or a string that holds one, is the record, whatever stands beside it.
 pub const WRAPPERS: &[&str] = &["message", "_raw", "_source"];

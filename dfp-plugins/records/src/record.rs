@@ -471,7 +471,8 @@ impl Decoder {
         }
     }
 
-    /// An array of `{"Name": .., "Value": ..}`, each as a member of the node; anything else in it is passed.
+    /// An array of `{"Name": .., "Value": ..}`, or with a `NewValue`, each as a member of the node; anything else in it is
+    /// passed.
     fn pairs(
         &mut self,
         cursor: &mut Cursor<'_>,
@@ -517,7 +518,9 @@ impl Decoder {
                         name = Some(Span { start: start + 1, end: cursor.at - 1, escaped });
                     }
                 }
-                key if key.eq_ignore_ascii_case(b"value") => value = Some(start),
+                key if key.eq_ignore_ascii_case(b"value") || key.eq_ignore_ascii_case(b"newvalue") => {
+                    value = Some(start);
+                }
                 _ => {}
             }
             if !cursor.more(b'}')? {
@@ -527,7 +530,8 @@ impl Decoder {
         if let (Some(name), Some(value)) = (name, value)
             && let Some(child) = self.child(cursor.bytes, node, name)
         {
-            self.value(&mut Cursor::new(cursor.bytes, value), child, inner, inside)?;
+            // The value was scanned above. What may fail now is JSON inside a string, often cut: then it is a text.
+            let _ = self.value(&mut Cursor::new(cursor.bytes, value), child, inner, inside);
         }
         Ok(())
     }
@@ -913,6 +917,15 @@ mod tests {
             assert!(seen["settings"].starts_with(r#"[{"Name""#));
         }
         assert_eq!(decode(&["settings"], r#"{"settings":"plain"}"#)["settings"], "plain");
+        let changed = r#"{"settings":[{"Name":"Mode","NewValue":"new","OldValue":"old"}]}"#;
+        assert_eq!(decode(&["settings.Mode"], changed)["settings.Mode"], "new");
+        let inside = |text: &str| format!(r#"{{"settings":[{{"Name":"More","Value":"{{\"a\":{text}"}}]}}"#);
+        assert_eq!(decode(&["settings.More.a"], &inside("1}"))["settings.More.a"], "1");
+        let cut = decode(&["settings.More.a", "settings.More"], &inside("\\\"1"));
+        assert_eq!(
+            cut.into_iter().collect::<Vec<_>>(),
+            [("settings.More".to_owned(), "{\"a\":\"1".to_owned())]
+        );
     }
 
     #[test]
