@@ -300,6 +300,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_example_is_read() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/pipelines");
+        let mut read = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let config = PipelineConfig::from_file(&path).unwrap();
+            assert!(
+                path.file_stem()
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .starts_with(config.source.plugin.split('-').next().unwrap())
+            );
+            read += 1;
+        }
+        assert!(read >= 4, "{read}");
+    }
+
+    #[test]
     fn settings_that_cannot_work_are_named() {
         for (text, expected) in [
             ("[train]\nthreads = 2305843009213693952", "train.threads"),

@@ -11,7 +11,8 @@ use crate::{Error, Period, Result, Span};
 ///
 /// Read are, first, the folders of cloud storage, `y=2022/m=08/d=01` and perhaps `/h=00/m=05`; then the first
 /// `YYYY-M-D` anywhere in the path, perhaps followed by `T`, hour, minute and second with `:`, `_` or `.` between them
-/// and a fraction of up to six digits (read as a fraction, quirk Q12). The time is always UTC (quirk Q13).
+/// and a fraction of up to six digits (read as a fraction, quirk Q12); then `YYYYMMDDTHHMMZ` with or without seconds, as
+/// in the names of CloudTrail's objects. The time is always UTC (quirk Q13).
 ///
 /// # Errors
 /// [`Error::FileDate`] if the digits are there but there is no such date, or it is outside 1677-09-21 to 2262-04-11.
@@ -22,6 +23,7 @@ use crate::{Error, Period, Result, Span};
 /// let named = file_date("logs/AZUREAD_2022-08-01T03_02_04.418Z.json")?;
 /// assert_eq!(named, Some(1_659_322_924_418_000_000));
 /// assert_eq!(file_date("tenantId=1/y=2022/m=08/d=01/h=03/m=00/PT1H.json")?, Some(1_659_322_800_000_000_000));
+/// assert_eq!(file_date("1_CloudTrail_us-east-1_20220801T0300Z_7xgocspSowgK0Gto.json.gz")?, Some(1_659_322_800_000_000_000));
 /// assert_eq!(file_date("20220801.json")?, None);
 /// assert!(file_date("2022-02-30.json").is_err());
 /// # Ok::<(), dfp_prep::Error>(())
@@ -29,7 +31,8 @@ use crate::{Error, Period, Result, Span};
 pub fn file_date(path: &str) -> Result<Option<i64>> {
     let bytes = path.as_bytes();
     let starts = || (0..bytes.len()).map(|start| &bytes[start..]);
-    let found = starts().find_map(folders).or_else(|| starts().find_map(iso_date));
+    let found =
+        starts().find_map(folders).or_else(|| starts().find_map(iso_date)).or_else(|| compact_date(bytes));
     found.map(|found| found.instant(path)).transpose()
 }
 
@@ -81,6 +84,21 @@ fn iso_date(text: &[u8]) -> Option<Found> {
     let (day, rest) = digits(rest.strip_prefix(b"-")?, 1, 2)?;
     let (time, nanoseconds) = iso_time(rest).unwrap_or(([0; 3], 0));
     Some(Found { date: [year, month, day], time, nanoseconds })
+}
+
+/// `YYYYMMDDTHHMMZ`, perhaps with seconds; no digit may stand before it.
+fn compact_date(text: &[u8]) -> Option<Found> {
+    text.split(|byte| !byte.is_ascii_alphanumeric()).find_map(|word| {
+        let pair = |at: usize| digits(word.get(at..at + 2)?, 2, 2).map(|(number, _)| number);
+        let year = digits(word.get(..4)?, 4, 4)?.0;
+        let date = [year, pair(4)?, pair(6)?];
+        let second = match word.get(8..)? {
+            [b'T', _, _, _, _, b'Z'] => 0,
+            [b'T', _, _, _, _, _, _, b'Z'] => pair(13)?,
+            _ => return None,
+        };
+        Some(Found { date, time: [pair(9)?, pair(11)?, second], nanoseconds: 0 })
+    })
 }
 
 /// Hour, minute, second and the fraction in nanoseconds: all or nothing.
