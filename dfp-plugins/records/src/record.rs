@@ -88,6 +88,7 @@ struct Keys {
 }
 
 struct Entry {
+    digest: u64,
     key: Box<[u8]>,
     node: NodeId,
     next: u16,
@@ -100,20 +101,38 @@ impl Keys {
         Self { heads: Box::new([0; Self::BUCKETS]), entries: Vec::new() }
     }
 
+    /// A number that other keys seldom share, from length, beginning and end.
     #[inline]
-    fn bucket(key: &[u8]) -> usize {
-        let first = usize::from(key.first().copied().unwrap_or(0));
-        let middle = usize::from(key.get(key.len() / 2).copied().unwrap_or(0));
-        let last = usize::from(key.last().copied().unwrap_or(0));
-        (key.len() * 29 + first * 3 + middle * 7 + last * 11) % Self::BUCKETS
+    fn digest(key: &[u8]) -> u64 {
+        const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+        let word =
+            |at: usize| key.get(at..at + 8).map(|word| u64::from_le_bytes(word.try_into().expect("eight")));
+        let half =
+            |at: usize| key.get(at..at + 4).map(|half| u32::from_le_bytes(half.try_into().expect("four")));
+        let length = key.len();
+        let ends = if let Some(first) = word(0) {
+            first ^ word(length - 8).unwrap_or(0).rotate_left(29)
+        } else if let Some(first) = half(0) {
+            u64::from(first) << 32 | u64::from(half(length - 4).unwrap_or(0))
+        } else {
+            key.iter().fold(0, |digits, &byte| digits << 8 | u64::from(byte))
+        };
+        (ends ^ (length as u64) << 56).wrapping_mul(SPREAD)
+    }
+
+    /// The highest bits of a product depend on all of its factors' bits.
+    #[inline]
+    fn bucket(digest: u64) -> usize {
+        (digest >> (u64::BITS - Self::BUCKETS.ilog2())) as usize
     }
 
     #[inline]
     fn find(&self, key: &[u8]) -> Option<NodeId> {
-        let mut next = self.heads[Self::bucket(key)];
+        let digest = Self::digest(key);
+        let mut next = self.heads[Self::bucket(digest)];
         while next != 0 {
             let entry = &self.entries[usize::from(next) - 1];
-            if &*entry.key == key {
+            if entry.digest == digest && &*entry.key == key {
                 return Some(entry.node);
             }
             next = entry.next;
@@ -123,8 +142,9 @@ impl Keys {
 
     /// Adds a key that is not there yet.
     fn add(&mut self, key: &str, node: NodeId) {
-        let head = &mut self.heads[Self::bucket(key.as_bytes())];
-        self.entries.push(Entry { key: key.as_bytes().into(), node, next: *head });
+        let digest = Self::digest(key.as_bytes());
+        let head = &mut self.heads[Self::bucket(digest)];
+        self.entries.push(Entry { digest, key: key.as_bytes().into(), node, next: *head });
         *head = u16::try_from(self.entries.len()).expect("column counts are limited");
     }
 }
@@ -545,12 +565,14 @@ impl Decoder {
     fn child(&mut self, bytes: &[u8], node: NodeId, key: Span) -> Option<NodeId> {
         let raw = &bytes[key.start..key.end];
         let keys = &self.plan.nodes[node].keys;
-        if !key.escaped {
-            return keys.find(raw);
-        }
+        if key.escaped { self.escaped_child(node, raw) } else { keys.find(raw) }
+    }
+
+    #[cold]
+    fn escaped_child(&mut self, node: NodeId, raw: &[u8]) -> Option<NodeId> {
         self.scratch.clear();
         text::unescape(raw, &mut self.scratch);
-        keys.find(self.scratch.as_bytes())
+        self.plan.nodes[node].keys.find(self.scratch.as_bytes())
     }
 
     /// A value somebody wants, or wants something of.
