@@ -5,7 +5,8 @@ use std::time::Duration;
 use dfp_plugin::serde_json::{Map, Value};
 use dfp_plugin::{Error, ErrorKind, Host, Result};
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 /// How a source pulls. `A` is what the vendor needs to know of the account.
 #[derive(Debug, Clone, Deserialize)]
@@ -164,13 +165,27 @@ impl<A> Config<A> {
 }
 
 /// A secret by its name; the configuration never holds the secret itself.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a reference to a secret: {\"$secret\": \"name\"}")]
+#[derive(Debug, Clone)]
 pub struct SecretRef {
     /// What the host knows it by.
-    #[serde(rename = "$secret")]
     pub name: String,
 }
+
+impl<'de> Deserialize<'de> for SecretRef {
+    /// Not derived: the error would show what stands in its place, which may be the secret.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Object(mut members) if members.len() == 1 => match members.remove("$secret") {
+                Some(Value::String(name)) => Ok(Self { name }),
+                _ => Err(D::Error::custom(NO_SECRET)),
+            },
+            _ => Err(D::Error::custom(NO_SECRET)),
+        }
+    }
+}
+
+const NO_SECRET: &str =
+    "a secret is named, {\"$secret\": \"name\"}, and never written down in a configuration";
 
 impl SecretRef {
     /// Asks the host for it, each time anew: secrets are rotated.

@@ -19,6 +19,9 @@ pub const REPEATED: &str = "pull_repeated";
 /// Pages of one window: more are no log, but a server that never ends.
 const MOST_PAGES: usize = 100_000;
 
+/// A clock found to be so many seconds ahead is worth another look at what is new.
+const SKEW_WORTH_ASKING: i64 = 30;
+
 /// What stands on a page: a record, or where records are.
 pub(crate) struct Entry {
     /// When it happened, in seconds of the epoch; the window's end where it does not say.
@@ -75,12 +78,17 @@ pub(crate) struct Walk<'a, P> {
 impl<P: Paged> Walk<'_, P> {
     /// Asks for everything up to the present.
     pub(crate) fn pass(&mut self) -> Result<()> {
-        while self.open() {
-            if self.window()? {
-                break;
+        loop {
+            let skew = self.asker.client.skew();
+            if !self.open() {
+                return Ok(());
+            }
+            // The present may turn out to be later than was thought before the server's clock was known.
+            let last = self.window()?;
+            if last && self.asker.client.skew() - skew <= SKEW_WORTH_ASKING {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     fn windows(&mut self) -> &mut Windows {

@@ -4,34 +4,35 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use dfp_plugin::arrow_array::{ArrayRef, RecordBatch, StringArray};
 use dfp_plugin::arrow_schema::SchemaRef;
 use dfp_plugin::serde_json::{Value, json};
 use dfp_plugin::{
-    BatchStream, Component, Error, ErrorKind, Host, Level, MemoryStream, RECORDS_READ, Reject, Result, Source, create, reason,
+    BatchStream, Component, Error, ErrorKind, Host, Level, MemoryStream, RECORDS_READ, Reject, Result,
+    Source, create, reason,
 };
 use dfp_pull::{Pull, REQUESTS, Vendor};
 
-pub const SECRET: &str = "s3cr3t/Key+of the=test";
+pub(crate) const SECRET: &str = "s3cr3t/Key+of the=test";
 
 #[derive(Default)]
-pub struct TestHost {
-    pub logs: Mutex<Vec<String>>,
-    pub rejects: Mutex<Vec<Reject>>,
-    pub counts: Mutex<BTreeMap<String, u64>>,
-    pub cancelled: AtomicBool,
+pub(crate) struct TestHost {
+    pub(crate) logs: Mutex<Vec<String>>,
+    pub(crate) rejects: Mutex<Vec<Reject>>,
+    pub(crate) counts: Mutex<BTreeMap<String, u64>>,
+    pub(crate) cancelled: AtomicBool,
     /// Cancelled once so many requests were sent; 0 for never.
-    pub most_requests: AtomicU64,
+    pub(crate) most_requests: AtomicU64,
 }
 
 impl TestHost {
-    pub fn counted(&self, name: &str) -> u64 {
+    pub(crate) fn counted(&self, name: &str) -> u64 {
         self.counts.lock().unwrap().get(name).copied().unwrap_or(0)
     }
 
-    pub fn log_text(&self) -> String {
+    pub(crate) fn log_text(&self) -> String {
         self.logs.lock().unwrap().join("\n")
     }
 }
@@ -72,14 +73,14 @@ impl Host for TestHost {
 }
 
 /// Decodes arrays, and objects with `Records`, of objects with an `n`.
-pub struct Numbers {
+pub(crate) struct Numbers {
     config: NumbersConfig,
     host: Arc<dyn Host>,
 }
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct NumbersConfig {
+pub(crate) struct NumbersConfig {
     inputs: Vec<String>,
     #[allow(dead_code)]
     batch_rows: usize,
@@ -138,36 +139,36 @@ impl Source for Numbers {
 }
 
 /// What one run delivered.
-pub struct Run {
-    pub ids: Vec<String>,
-    pub origins: Vec<String>,
-    pub heartbeats: usize,
-    pub position: Option<Vec<u8>>,
-    pub end: Result<()>,
-    pub host: Arc<TestHost>,
+pub(crate) struct Run {
+    pub(crate) ids: Vec<String>,
+    pub(crate) origins: Vec<String>,
+    pub(crate) heartbeats: usize,
+    pub(crate) position: Option<Vec<u8>>,
+    pub(crate) end: Result<()>,
+    pub(crate) host: Arc<TestHost>,
 }
 
 impl Run {
-    pub fn error(&self) -> String {
+    pub(crate) fn error(&self) -> String {
         self.end.as_ref().expect_err("the run fails").to_string()
     }
 
-    pub fn kind(&self) -> ErrorKind {
+    pub(crate) fn kind(&self) -> ErrorKind {
         self.end.as_ref().expect_err("the run fails").kind()
     }
 }
 
 /// How far a run may go.
-#[derive(Clone, Copy, Default)]
-pub struct Limits {
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Limits {
     /// Batches with rows, then the stream is dropped.
-    pub batches: Option<usize>,
+    pub(crate) batches: Option<usize>,
     /// Requests, then the host cancels.
-    pub requests: u64,
+    pub(crate) requests: u64,
 }
 
 /// Pulls until the end, or as far as `limits` let it.
-pub fn pull<V: Vendor>(config: &Value, resume: Option<&[u8]>, limits: Limits) -> Run {
+pub(crate) fn pull<V: Vendor>(config: &Value, resume: Option<&[u8]>, limits: Limits) -> Run {
     let host = Arc::new(TestHost::default());
     host.most_requests.store(limits.requests, Ordering::SeqCst);
     let shared: Arc<dyn Host> = Arc::<TestHost>::clone(&host);
@@ -183,7 +184,8 @@ pub fn pull<V: Vendor>(config: &Value, resume: Option<&[u8]>, limits: Limits) ->
         match batch {
             Ok(batch) if batch.num_rows() == 0 => run.heartbeats += 1,
             Ok(batch) => {
-                let column = |index: usize| batch.column(index).as_any().downcast_ref::<StringArray>().unwrap();
+                let column =
+                    |index: usize| batch.column(index).as_any().downcast_ref::<StringArray>().unwrap();
                 run.ids.extend(column(0).iter().flatten().map(str::to_owned));
                 run.origins.extend(column(1).iter().flatten().map(str::to_owned));
                 batches += 1;
@@ -198,12 +200,12 @@ pub fn pull<V: Vendor>(config: &Value, resume: Option<&[u8]>, limits: Limits) ->
     run
 }
 
-pub fn whole<V: Vendor>(config: &Value) -> Run {
+pub(crate) fn whole<V: Vendor>(config: &Value) -> Run {
     pull::<V>(config, None, Limits::default())
 }
 
 /// Pulls in many runs, each cut short as `cuts` says and resumed by the next; the last one ends by itself.
-pub fn pull_in_pieces<V: Vendor>(config: &Value, cuts: &[Limits]) -> Vec<String> {
+pub(crate) fn pull_in_pieces<V: Vendor>(config: &Value, cuts: &[Limits]) -> Vec<String> {
     let (mut ids, mut position) = (Vec::new(), None);
     for limits in cuts.iter().copied().chain([Limits::default()]) {
         let last = limits.batches.is_none() && limits.requests == 0;
@@ -220,33 +222,46 @@ pub fn pull_in_pieces<V: Vendor>(config: &Value, cuts: &[Limits]) -> Vec<String>
     ids
 }
 
-pub fn sorted(mut ids: Vec<String>) -> Vec<String> {
+pub(crate) fn sorted(mut ids: Vec<String>) -> Vec<String> {
     ids.sort();
     ids
 }
 
-pub fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64
 }
 
-pub fn time(second: i64) -> String {
+pub(crate) fn time(second: i64) -> String {
     jiff::Timestamp::from_second(second).unwrap().to_string()
 }
 
-pub fn second(time: &str) -> i64 {
+pub(crate) fn second(time: &str) -> i64 {
     time.parse::<jiff::Timestamp>().unwrap_or_else(|error| panic!("{time}: {error}")).as_second()
 }
 
 /// A `Date` header of a clock that is `ahead` by some seconds.
-pub fn date(ahead: i64) -> String {
+pub(crate) fn date(ahead: i64) -> String {
     let time = jiff::Timestamp::from_second(now() + ahead).unwrap().to_zoned(jiff::tz::TimeZone::UTC);
     time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 /// Quick and patient requests.
-pub fn http() -> Value {
+pub(crate) fn http() -> Value {
     json!({"connect_seconds": 5, "read_seconds": 5, "request_seconds": 10, "attempts": 12, "first_wait_ms": 1,
            "longest_wait_ms": 2, "interval_ms": 0})
 }
 
-pub const SOON: Duration = Duration::from_secs(1);
+/// Why a configuration is refused.
+pub(crate) fn create_error<V: Vendor>(config: &Value) -> String {
+    let made: Result<Pull<V, Numbers>> = create(&config.to_string(), Arc::new(TestHost::default()));
+    let error = made.err().expect("the configuration is refused");
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    error.to_string()
+}
+
+/// A source that is ready to be opened, and its host.
+pub(crate) fn source<V: Vendor>(config: &Value) -> (Pull<V, Numbers>, Arc<TestHost>) {
+    let host = Arc::new(TestHost::default());
+    let shared: Arc<dyn Host> = Arc::<TestHost>::clone(&host);
+    (create(&config.to_string(), shared).unwrap(), host)
+}

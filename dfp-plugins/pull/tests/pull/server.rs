@@ -10,28 +10,30 @@ use std::time::Duration;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub struct Request {
-    pub method: String,
-    pub path: String,
-    pub raw_query: String,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) raw_query: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Request {
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
     /// A parameter of the query or form, decoded.
-    pub fn parameter(&self, name: &str) -> Option<String> {
+    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
         let pairs = self.raw_query.split('&').chain(self.body.split('&'));
         let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
         pairs.find(|(key, _)| decode(key) == name).map(|(_, value)| decode(value))
     }
 
-    pub fn number(&self, name: &str) -> i64 {
-        self.parameter(name).and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no {name} in {self:?}"))
+    pub(crate) fn number(&self, name: &str) -> i64 {
+        self.parameter(name)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_else(|| panic!("no {name} in {self:?}"))
     }
 }
 
@@ -51,7 +53,7 @@ fn decode(text: &str) -> String {
 
 /// How an answer goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manner {
+pub(crate) enum Manner {
     Whole,
     /// Half of the body, then the connection is closed.
     Half,
@@ -68,36 +70,36 @@ pub enum Manner {
 }
 
 #[derive(Debug, Clone)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
-    pub manner: Manner,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) manner: Manner,
 }
 
 impl Reply {
-    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self { status, headers: Vec::new(), body: body.into(), manner: Manner::Whole }
     }
 
-    pub fn ok(body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn ok(body: impl Into<Vec<u8>>) -> Self {
         Self::new(200, body)
     }
 
-    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
     }
 
-    pub fn manner(mut self, manner: Manner) -> Self {
+    pub(crate) fn manner(mut self, manner: Manner) -> Self {
         self.manner = manner;
         self
     }
 }
 
-pub struct Server {
-    pub url: String,
-    pub requests: Arc<Mutex<Vec<Request>>>,
+pub(crate) struct Server {
+    pub(crate) url: String,
+    pub(crate) requests: Arc<Mutex<Vec<Request>>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -107,7 +109,7 @@ const MOST_REQUESTS: usize = 5000;
 
 impl Server {
     /// Starts a server that gives `answer` the requests one after the other.
-    pub fn start(answer: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
+    pub(crate) fn start(answer: impl FnMut(&Request) -> Reply + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, requests) = (Arc::new(AtomicBool::new(false)), Arc::default());
@@ -116,7 +118,7 @@ impl Server {
         Self { url, requests, stop, thread: Some(thread) }
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.requests.lock().unwrap().len()
     }
 }
@@ -226,7 +228,7 @@ fn write(mut stream: TcpStream, reply: &Reply, stop: &AtomicBool) -> std::io::Re
 
 /// What may go wrong with one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     None,
     TooMany,
     Unavailable,
@@ -237,7 +239,7 @@ pub enum Fault {
 }
 
 /// Spoils a good answer.
-pub fn spoil(fault: Fault, reply: Reply) -> Reply {
+pub(crate) fn spoil(fault: Fault, reply: Reply) -> Reply {
     match fault {
         Fault::None | Fault::Expired => reply,
         Fault::TooMany => Reply::new(429, "slow down").header("Retry-After", "0"),
