@@ -58,6 +58,7 @@ fn crates_use_only_lower_floors() {
     assert!(checked > 10, "only {checked} edges seen: the workspace was not read");
 }
 
+/// Plugins may share crates of their own, which hold to the same rule.
 #[test]
 fn plugins_see_the_author_crate_and_nothing_else_of_ours() {
     let metadata = metadata();
@@ -68,8 +69,10 @@ fn plugins_see_the_author_crate_and_nothing_else_of_ours() {
     let plugins: Vec<_> = plugins.collect();
     assert!(!plugins.is_empty());
     let uses = own_dependencies(&metadata);
-    for plugin in plugins {
-        assert_eq!(uses[&plugin], ["dfp-plugin".to_owned()].into(), "{plugin}");
+    for plugin in &plugins {
+        for used in &uses[plugin] {
+            assert!(used == "dfp-plugin" || plugins.contains(used), "{plugin} must not use {used}");
+        }
     }
 }
 

@@ -4,47 +4,11 @@
 //! as `a.b` at the top level (Microsoft Graph) and with capitals (`A.b`, `A.B`: Log Analytics, flattened Event Hub
 //! records); a text that holds a JSON object counts as that object.
 
-/// The type of a column, and what becomes of other values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Type {
-    /// Utf8. Numbers and words become their text, nested values their JSON text.
-    Text,
-    /// Utf8. As `Text`, but a nested value is some other field of the same name: null.
-    Word,
-    /// Utf8 holding JSON text without blanks, also where the envelope has it as a string.
-    Json,
-    /// Int64; also from digits in a string. Anything else is null.
-    Int,
-    /// Float64; also from a number in a string. Anything else, and what is not finite, is null.
-    Float,
-    /// Boolean; also from `true` and `false` in a string, in any case. Anything else is null.
-    Bool,
-}
-
-/// One known field.
-#[derive(Debug)]
-pub(crate) struct Field {
-    /// Path in the diagnostic record; the name of the column.
-    pub(crate) path: &'static str,
-    pub(crate) kind: Type,
-    /// Part of the columns one gets without asking. Long lists are not.
-    pub(crate) default: bool,
-    /// More paths from the top of the record, most trusted first: Log Analytics, then the headings of the portal's CSV.
-    pub(crate) also: &'static [&'static str],
-}
-
-const fn field(path: &'static str, kind: Type, also: &'static [&'static str]) -> Field {
-    Field { path, kind, default: true, also }
-}
-
-const fn bulky(path: &'static str, also: &'static [&'static str]) -> Field {
-    Field { path, kind: Type::Json, default: false, also }
-}
-
-use Type::{Bool, Float, Int, Json, Text, Word};
+use dfp_records::Type::{Bool, Float, Int, Json, Text, Word};
+use dfp_records::{Field, Flat, Log, Seen, bulky, field};
 
 /// Every known field, in the order of the default columns.
-pub(crate) const FIELDS: &[Field] = &[
+const FIELDS: &[Field] = &[
     field("time", Text, &["TimeGenerated"]),
     field("category", Text, &[]),
     field("operationName", Text, &[]),
@@ -129,45 +93,50 @@ pub(crate) const FIELDS: &[Field] = &[
     bulky("properties.networkLocationDetails", &[]),
 ];
 
-/// Where the event time stands, most trusted first.
-pub(crate) const TIME_FIELDS: [&str; 2] = ["properties.createdDateTime", "time"];
-/// The record's own id.
-pub(crate) const ID_FIELD: &str = "properties.id";
-/// What kind of log a record belongs to.
-pub(crate) const CATEGORY_FIELD: &str = "category";
+/// Sign-ins, as diagnostic settings deliver them.
+pub(crate) const SIGN_INS: &Log = &Log {
+    id: "azure-ad",
+    title: "Azure AD (Entra ID) sign-in logs",
+    profile: include_str!("../profiles/azure-ad.toml"),
+    fields: FIELDS,
+    times: &["properties.createdDateTime", "time"],
+    record_id: "properties.id",
+    flat: Some(Flat { prefix: "properties.", unless: &["properties", "time", "timeGenerated", "category"] }),
+    watched: &[
+        "category",
+        "properties.status.errorCode",
+        "resultType",
+        "resultSignature",
+        "properties.status",
+    ],
+    belongs,
+    other: "not a sign-in log",
+    outcome,
+    ..Log::PLAIN
+};
 
-/// The known field of a path.
-pub(crate) fn known(path: &str) -> Option<&'static Field> {
-    FIELDS.iter().find(|field| field.path == path || (field.path == "Level" && path == "level"))
-}
+const CATEGORY: usize = 0;
+const ERROR_CODE: usize = 1;
+const RESULT_TYPE: usize = 2;
+const RESULT_SIGNATURE: usize = 3;
+const STATUS: usize = 4;
 
-/// Names of the columns one gets without asking.
-pub(crate) fn default_columns() -> Vec<String> {
-    FIELDS.iter().filter(|field| field.default).map(|field| field.path.to_owned()).collect()
-}
-
-/// Whether a category is one of the sign-in logs; `SignIn` is what older dumps have.
-pub(crate) fn is_sign_in(category: &[u8]) -> bool {
+/// Whether the category is one of the sign-in logs, or there is none; `SignIn` is what older dumps have.
+fn belongs(seen: &Seen<'_>) -> bool {
     const SUFFIX: &[u8] = b"SignInLogs";
-    let category = category.trim_ascii();
+    let Some(category) = seen.get(CATEGORY).map(<[u8]>::trim_ascii) else { return true };
     let tail = &category[category.len().saturating_sub(SUFFIX.len())..];
     tail.eq_ignore_ascii_case(SUFFIX) || category.eq_ignore_ascii_case(b"SignIn")
 }
 
-/// The field name inside a CSV heading: without the time zone (`CreatedDateTime [UTC]`) and without the type suffixes
-/// of a column that was split in two.
-pub(crate) fn heading(text: &str) -> &str {
-    let name = text.trim().trim_start_matches('\u{feff}');
-    let name = name.strip_suffix(" [UTC]").unwrap_or(name);
-    name.strip_suffix("_dynamic").or_else(|| name.strip_suffix("_string")).unwrap_or(name)
-}
-
-/// The same name with its first letter in the other case, if that differs.
-pub(crate) fn other_case(name: &str) -> Option<String> {
-    let first = name.chars().next().filter(char::is_ascii_alphabetic)?;
-    let flipped =
-        if first.is_ascii_lowercase() { first.to_ascii_uppercase() } else { first.to_ascii_lowercase() };
-    Some(format!("{flipped}{}", &name[1..]))
+/// The error code says it best; some exports only have the result, as a code or in words, or the status in words.
+fn outcome(seen: &Seen<'_>) -> Option<bool> {
+    if let Some(code) = seen.get(ERROR_CODE) {
+        return Some(code.trim_ascii() == b"0");
+    }
+    let mut results = [RESULT_TYPE, RESULT_SIGNATURE, STATUS].into_iter();
+    let result = results.find(|&result| seen.get(result).is_some_and(|value| !value.starts_with(b"{")))?;
+    Some(seen.is(result, &["0", "Success"]))
 }
 
 #[cfg(test)]
@@ -179,25 +148,9 @@ mod tests {
         for (index, field) in FIELDS.iter().enumerate() {
             assert!(FIELDS[..index].iter().all(|other| other.path != field.path), "{}", field.path);
         }
-        for path in TIME_FIELDS.into_iter().chain([ID_FIELD, CATEGORY_FIELD, "level"]) {
-            assert!(known(path).is_some(), "{path}");
+        let special = SIGN_INS.times.iter().chain(SIGN_INS.watched).chain([&SIGN_INS.record_id]);
+        for path in special {
+            assert!(FIELDS.iter().any(|field| field.path.starts_with(path)), "{path}");
         }
-    }
-
-    #[test]
-    fn categories() {
-        for name in ["SignInLogs", "NonInteractiveUserSignInLogs", "ADFSSignInLogs", "signin", "SigninLogs"] {
-            assert!(is_sign_in(name.as_bytes()), "{name}");
-        }
-        for name in ["AuditLogs", "", "RiskyUsers", "SignInLogsX", "Logs"] {
-            assert!(!is_sign_in(name.as_bytes()), "{name}");
-        }
-    }
-
-    #[test]
-    fn headings() {
-        assert_eq!(heading("\u{feff}CreatedDateTime [UTC]"), "CreatedDateTime");
-        assert_eq!(heading("DeviceDetail_dynamic"), "DeviceDetail");
-        assert_eq!(other_case("userAgent").as_deref(), Some("UserAgent"));
     }
 }

@@ -57,3 +57,12 @@ pub use graph::{Api, Graph, GraphAccount};
 pub use http::{REQUESTS, RETRIES};
 pub use pages::REPEATED;
 pub use stream::{GONE, Pull, Vendor};
+
+/// Sign-ins of Azure AD (Entra ID) from Microsoft Graph.
+pub type AzureAdGraph = Pull<Graph, dfp_azure_ad::AzureAd>;
+/// Duo authentications from the Admin API.
+pub type DuoAdminApi = Pull<Duo, dfp_duo::Duo>;
+/// AWS `CloudTrail` events from their bucket.
+pub type CloudTrailS3 = Pull<CloudTrail, dfp_cloudtrail::CloudTrail>;
+/// Exchange and the rest of the Microsoft 365 audit log from the Management Activity API.
+pub type M365Activity = Pull<Activity, dfp_exchange::Exchange>;

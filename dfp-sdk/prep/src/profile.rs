@@ -332,7 +332,8 @@ pub enum LoadRule {
         /// The raw column.
         input: String,
     },
-    /// The network of an IP address, such as `203.0.113.0/24`. A text that is no address stays as it is, trimmed.
+    /// The network of an IP address, such as `203.0.113.0/24`. Brackets, and a port in any usual spelling, do not count; an
+    /// IPv4 address mapped into IPv6 is one of IPv4. A text that is no address stays as it is, trimmed.
     IpNetwork {
         /// The raw column.
         input: String,

@@ -137,7 +137,7 @@ fn what_is_withheld_comes_with_a_later_pass() {
     let config = config(&server, now() - 2000);
     let first = whole::<Duo>(&config);
     assert_eq!(first.ids, ["id-000"]);
-    std::thread::sleep(Duration::from_millis(3000));
+    std::thread::sleep(Duration::from_secs(3));
     let second = pull::<Duo>(&config, first.position.as_deref(), Limits::default());
     assert_eq!(second.ids, ["id-001"]);
 }

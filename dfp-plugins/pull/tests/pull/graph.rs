@@ -85,21 +85,16 @@ impl Tenant {
     }
 
     fn page(&self, request: &Request) -> Vec<u8> {
-        let (from, to, offset) = match request.parameter("$skiptoken") {
-            Some(token) => {
-                let parts: Vec<i64> = token.split('.').map(|part| part.parse().unwrap()).collect();
-                (parts[0], parts[1], parts[2] as usize)
-            }
-            None => {
-                let filter = request.parameter("$filter").unwrap();
-                let words: Vec<&str> = filter.split(' ').collect();
-                assert_eq!(
-                    [words[0], words[1], words[3], words[4], words[5]],
-                    ["createdDateTime", "ge", "and", "createdDateTime", "le"]
-                );
-                assert_eq!(request.parameter("$orderby").as_deref(), Some("createdDateTime asc"));
-                (second(words[2]), second(words[6]), 0)
-            }
+        let (from, to, offset) = if let Some(token) = request.parameter("$skiptoken") {
+            let parts: Vec<i64> = token.split('.').map(|part| part.parse().unwrap()).collect();
+            (parts[0], parts[1], parts[2] as usize)
+        } else {
+            let filter = request.parameter("$filter").unwrap();
+            let words: Vec<&str> = filter.split(' ').collect();
+            let conditions = [words[0], words[1], words[3], words[4], words[5]];
+            assert_eq!(conditions, ["createdDateTime", "ge", "and", "createdDateTime", "le"]);
+            assert_eq!(request.parameter("$orderby").as_deref(), Some("createdDateTime asc"));
+            (second(words[2]), second(words[6]), 0)
         };
         let size = request.number("$top") as usize;
         let mut records: Vec<(String, i64)> =

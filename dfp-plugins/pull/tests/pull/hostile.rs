@@ -1,5 +1,6 @@
 //! Servers that lie, never end, or want the keys.
 
+use std::io::Write as _;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
@@ -9,7 +10,6 @@ use dfp_plugin::{ErrorKind, Source};
 use dfp_pull::{Activity, CloudTrail, Duo, Graph};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use std::io::Write as _;
 
 use crate::graph::{Tenant, config, sign_ins};
 use crate::harness::{SECRET, create_error, now, source, time, whole};
@@ -232,7 +232,6 @@ fn parrot(status: u16) -> Server {
 #[test]
 fn secrets_are_in_no_error_and_no_log() {
     let account = |server: &Server| json!({"tenant": "tenant-1", "client_id": "a", "client_secret": {"$secret": "key"}, "base_url": server.url, "login_url": server.url});
-    let encoded: String = SECRET.bytes().map(|byte| format!("{:02X}", byte)).collect();
     for status in [400, 401, 403, 404, 503] {
         let server = parrot(status);
         let with = |account: Value| {
@@ -250,7 +249,7 @@ fn secrets_are_in_no_error_and_no_log() {
         ] {
             let told = format!("{} {}", run.error(), run.host.log_text());
             assert!(told.contains(&status.to_string()), "{told}");
-            for secret in [SECRET, "s3cr3t", encoded.as_str()] {
+            for secret in [SECRET, "s3cr3t", "s3cr3t%2FKey"] {
                 assert!(!told.contains(secret), "{told}");
             }
         }
@@ -287,7 +286,8 @@ fn configurations_that_make_no_sense_are_refused_by_name() {
         ("/http/max_response_bytes", json!(1_u64 << 40), "max_response_bytes"),
     ] {
         let mut config = good.clone();
-        *config.pointer_mut(place).unwrap() = value;
+        let (group, member) = place.rsplit_once('/').unwrap();
+        config.pointer_mut(group).unwrap()[member] = value;
         let error = create_error::<Graph>(&config);
         assert!(
             error.contains(named) && !error.contains("hunter2") && !error.contains("in-the-clear"),

@@ -1,7 +1,7 @@
 //! Values without the parts that change every few weeks: a category that is always new teaches nothing.
 
 use std::fmt::Write;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Marks in a browser's user-agent text, most telling first: nearly all claim to be Chrome, Safari and Mozilla too.
 const AGENTS: [(&str, &str); 16] = [
@@ -81,23 +81,38 @@ pub(crate) fn fold(text: &str, out: &mut String) {
     }
 }
 
+/// What stands between an address and its port (RFC 5952, section 6).
+const BEFORE_PORT: [&str; 5] = [":", ".", "#", "p", " port "];
+
+/// The address that a text is, perhaps in brackets or with a port behind it.
+fn address(text: &str) -> Option<IpAddr> {
+    let plain = |text: &str| {
+        let inside = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        inside.unwrap_or(text).parse::<IpAddr>().ok()
+    };
+    plain(text).or_else(|| {
+        let before = text.trim_end_matches(|c: char| c.is_ascii_digit());
+        let port = &text[before.len()..];
+        port.parse::<u16>().ok()?;
+        BEFORE_PORT.into_iter().find_map(|separator| plain(before.strip_suffix(separator)?))
+    })
+}
+
 /// Writes the network of an address, which may have a port behind it; a text that is no address as it is, trimmed.
 pub(super) fn network(text: &str, v4: u8, v6: u8, out: &mut String) {
     out.clear();
     let text = text.trim();
-    let address =
-        text.parse::<IpAddr>().or_else(|_| text.parse::<SocketAddr>().map(|with_port| with_port.ip()));
     // Writing to a String cannot fail.
-    let _ = match address.map(|address| address.to_canonical()) {
-        Ok(IpAddr::V4(address)) => {
+    let _ = match address(text).map(|address| address.to_canonical()) {
+        Some(IpAddr::V4(address)) => {
             let mask = u32::MAX.checked_shl(32 - u32::from(v4)).unwrap_or(0);
             write!(out, "{}/{v4}", Ipv4Addr::from(u32::from(address) & mask))
         }
-        Ok(IpAddr::V6(address)) => {
+        Some(IpAddr::V6(address)) => {
             let mask = u128::MAX.checked_shl(128 - u32::from(v6)).unwrap_or(0);
             write!(out, "{}/{v6}", Ipv6Addr::from(u128::from(address) & mask))
         }
-        Err(_) => write!(out, "{text}"),
+        None => write!(out, "{text}"),
     };
 }
 
@@ -170,6 +185,17 @@ mod tests {
             ("::ffff:203.0.113.77", "203.0.113.0/24"),
             ("2001:db8:1:2:3::4", "2001:db8:1::/48"),
             ("[2001:db8:1:2:3::4]:443", "2001:db8:1::/48"),
+            ("[2001:db8:1:2:3::4]", "2001:db8:1::/48"),
+            ("[::ffff:203.0.113.77]:443", "203.0.113.0/24"),
+            ("2001:db8:1:2:3:4:5:6:443", "2001:db8:1::/48"),
+            ("2001:db8:1:2:3:4:5:6.443", "2001:db8:1::/48"),
+            ("2001:db8:1:2:3::4#443", "2001:db8:1::/48"),
+            ("2001:db8:1:2:3::4p443", "2001:db8:1::/48"),
+            ("2001:db8:1:2:3::4 port 443", "2001:db8:1::/48"),
+            ("203.0.113.77#443", "203.0.113.0/24"),
+            ("203.0.113.277", "203.0.113.277"),
+            ("203.0.113.77:99999", "203.0.113.77:99999"),
+            ("[203.0.113.77", "[203.0.113.77"),
             (" AWS Internal ", "AWS Internal"),
         ];
         for (text, expected) in cases {

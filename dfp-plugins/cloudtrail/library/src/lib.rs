@@ -1,0 +1,10 @@
+//! The plugin library `libdfp_cloudtrail.so`.
+#![forbid(unsafe_code)]
+
+dfp_plugin::export_plugin! {
+    id: "dfp.cloudtrail",
+    vendor: "dfp",
+    version: env!("CARGO_PKG_VERSION"),
+    licence: env!("CARGO_PKG_LICENSE"),
+    sources: [source::CloudTrail],
+}
