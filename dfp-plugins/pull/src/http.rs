@@ -29,6 +29,8 @@ const SKEW_IGNORED: i64 = 2;
 const SKEW_BELIEVED: i64 = 86_400;
 /// Tries of an answer that cannot be read.
 const MALFORMED_TRIES: u32 = 3;
+/// Secrets, tokens included, that are looked for in what is told.
+const MOST_SECRETS: usize = 64;
 /// How much of an error's own text is shown.
 const EXCERPT: usize = 240;
 
@@ -171,12 +173,11 @@ impl Client {
 
     /// Never to be shown.
     pub(crate) fn keep_secret(&mut self, secret: &str) {
-        if !self.secrets.iter().any(|known| known == secret) {
-            self.secrets.push(secret.to_owned());
-            // Tokens come and go; those long gone open nothing.
-            if self.secrets.len() > 64 {
-                self.secrets.remove(0);
-            }
+        self.secrets.retain(|known| known != secret);
+        self.secrets.push(secret.to_owned());
+        // Tokens come and go; those long gone open nothing.
+        if self.secrets.len() > MOST_SECRETS {
+            self.secrets.remove(0);
         }
     }
 

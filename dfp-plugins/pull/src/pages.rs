@@ -191,7 +191,9 @@ impl<P: Paged> Walk<'_, P> {
                 repeated += 1;
             }
         }
-        self.asker.client.host.count(REPEATED, repeated);
+        if repeated > 0 {
+            self.asker.client.host.count(REPEATED, repeated);
+        }
         if body.is_empty() {
             return Ok(None);
         }

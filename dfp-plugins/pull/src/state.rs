@@ -138,8 +138,8 @@ impl Windows {
 
     /// Gives up what lies before `reach`, which the vendor keeps no more. The seconds lost.
     pub(crate) fn skip_to(&mut self, reach: i64) -> i64 {
-        let lost = (reach - self.settled).max(0);
-        if lost > 0 && reach > self.cursor {
+        let lost = (reach - self.cursor).max(0);
+        if lost > 0 {
             self.cursor = reach;
             self.settled = reach;
             self.open = None;
@@ -187,6 +187,17 @@ mod tests {
             assert_eq!(ends.last(), Some(&now));
             assert_eq!(windows.settled, now - 500);
         }
+    }
+
+    #[test]
+    fn what_the_vendor_keeps_no_more_is_given_up_once() {
+        let mut windows = Windows::new(0);
+        windows.recent.insert(90, 1, 10).unwrap();
+        windows.open(10, 100, 100);
+        assert_eq!(windows.skip_to(40), 40);
+        assert_eq!((windows.cursor, windows.settled, windows.open.is_none()), (40, 40, true));
+        assert_eq!(windows.skip_to(40), 0);
+        assert!(windows.recent.contains(90, 1));
     }
 
     #[test]
