@@ -59,17 +59,19 @@ fn border(c: &mut Criterion) {
     }
     group.finish();
 
-    let batch = batch(8192, 24);
-    let schema = batch.schema();
-    let mut group = c.benchmark_group("import, validated in full");
-    group.throughput(Throughput::Bytes(bytes(&batch)));
-    group.bench_function("8192 rows x 24", |b| {
-        b.iter(|| {
-            let exported = export_batch(batch.clone(), &schema).expect("it is of its own schema");
-            // SAFETY: the struct was filled a line above.
-            black_box(unsafe { import_batch(exported, &schema) }.expect("it is valid"))
+    let mut group = c.benchmark_group("one crossing");
+    for (rows, columns) in [(0, 24), (1, 24), (8192, 24)] {
+        let batch = batch(rows, columns);
+        let schema = batch.schema();
+        let size = format!("{rows} rows x {columns}");
+        group.throughput(Throughput::Bytes(bytes(&batch)));
+        let export = || export_batch(batch.clone(), &schema).expect("it is of its own schema");
+        group.bench_function(BenchmarkId::new("export", &size), |b| b.iter(|| black_box(export())));
+        group.bench_function(BenchmarkId::new("export, import validated in full", &size), |b| {
+            // SAFETY: the struct has just been filled.
+            b.iter(|| black_box(unsafe { import_batch(export(), &schema) }.expect("it is valid")));
         });
-    });
+    }
     group.finish();
 }
 

@@ -1,7 +1,8 @@
-//! How fast the Azure AD source turns files into batches, on one core: one object a line, one array, gzip, CSV.
+//! How fast each source turns files into batches, on one core, by envelope.
 //!
-//! Records are like the current diagnostic records, about 3 kB with three conditional access policies. `profile` asks
-//! for the columns of the shipped profile, `all` for every column there is by default.
+//! Sign-ins are like the current diagnostic records, about 3 kB with three conditional access policies: one object a line,
+//! one array, gzip, CSV. CloudTrail events have 1.4 kB: a trail's file, gzip, JSON in strings, CSV with joined names.
+//! `profile` asks for the columns of the shipped profile, `all` for every column there is by default.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use dfp_core::Source as _;
-use dfp_host::LocalHost;
+use dfp_host::{LocalHost, Plugins};
+use dfp_plugin::LinkedComponent;
 use dfp_prep::Profile;
 
 const RECORDS: usize = 20_000;
@@ -44,11 +45,41 @@ fn row(n: usize) -> String {
 
 const HEADINGS: &str = "TenantId,SourceSystem,OperationName,OperationVersion,Category,ResultType,Identity,Location,AppDisplayName,AuthenticationDetails,AuthenticationRequirement,ClientAppUsed,ConditionalAccessPolicies_dynamic,ConditionalAccessPolicies_string,ConditionalAccessStatus,CreatedDateTime [UTC],DeviceDetail_dynamic,DeviceDetail_string,IsInteractive,Id,IPAddress,LocationDetails_dynamic,LocationDetails_string,RiskDetail,RiskEventTypes,RiskEventTypes_V2,Status_dynamic,UserAgent,UserDisplayName,UserId,UserPrincipalName,AADTenantId,Type\r\n";
 
+/// A CloudTrail event.
+fn event(n: usize) -> String {
+    let (user, role, call) = (n % 97, n % 7, n % 23);
+    format!(
+        r#"{{"eventVersion":"1.08","userIdentity":{{"type":"AssumedRole","principalId":"AROAEXAMPLE{role:09}:person.{user}@example.com","arn":"arn:aws:sts::012345678901:assumed-role/Role-{role}/person.{user}@example.com","accountId":"012345678901","accessKeyId":"ASIAEXAMPLE{user:09}","sessionContext":{{"sessionIssuer":{{"type":"Role","principalId":"AROAEXAMPLE{role:09}","arn":"arn:aws:iam::012345678901:role/Role-{role}","accountId":"012345678901","userName":"Role-{role}"}},"webIdFederationData":{{}},"attributes":{{"creationDate":"2024-03-05T07:59:00Z","mfaAuthenticated":"true"}}}}}},"eventTime":"2024-03-{day:02}T{hour:02}:{minute:02}:00Z","eventSource":"ec2.amazonaws.com","eventName":"DescribeThings{call}","awsRegion":"eu-west-{region}","sourceIPAddress":"198.51.100.{ip}","userAgent":"aws-cli/2.15.0 Python/3.11.6 Linux/5.10.205 exe/x86_64.amzn.2 prompt/off command/ec2.describe-things","requestParameters":{{"maxResults":100,"instancesSet":{{"items":[{{"instanceId":"i-{n:017}"}}]}},"filterSet":{{"items":[{{"name":"tag:Name","valueSet":{{"items":[{{"value":"thing-{call}"}}]}}}}]}}}},"responseElements":null,"requestID":"d00dad00-aaaa-4bbb-8ccc-{n:012}","eventID":"c0ffee00-1234-4321-8765-{n:012}","readOnly":true,"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"012345678901","eventCategory":"Management","tlsDetails":{{"tlsVersion":"TLSv1.3","cipherSuite":"TLS_AES_128_GCM_SHA256","clientProvidedHostHeader":"ec2.eu-west-1.amazonaws.com"}}}}"#,
+        day = n % 28 + 1,
+        hour = n % 24,
+        minute = n % 60,
+        region = n % 3,
+        ip = n % 251,
+    )
+}
+
+/// The same event as a flattened table has it.
+fn event_row(n: usize) -> String {
+    let (user, role, call, day, hour) = (n % 97, n % 7, n % 23, n % 28 + 1, n % 24);
+    format!(
+        "1.08,2024-03-{day:02}T{hour:02}:00:00Z,ec2.amazonaws.com,DescribeThings{call},eu-west-1,198.51.100.7,aws-cli/2.15.0 Python/3.11.6 Linux/5.10.205 exe/x86_64.amzn.2 prompt/off command/ec2.describe-things,c0ffee00-1234-4321-8765-{n:012},True,AwsApiCall,012345678901,AssumedRole,AROAEXAMPLE{role:09}:person.{user}@example.com,arn:aws:sts::012345678901:assumed-role/Role-{role}/person.{user}@example.com,012345678901,ASIAEXAMPLE{user:09},Role-{role},100,\"[{{'instanceId': 'i-{n:017}'}}]\",,\n"
+    )
+}
+
+const EVENT_HEADINGS: &str = "eventVersion,eventTime,eventSource,eventName,awsRegion,sourceIPAddress,userAgent,eventID,readOnly,eventType,recipientAccountId,userIdentitytype,userIdentityprincipalId,userIdentityarn,userIdentityaccountId,userIdentityaccessKeyId,userIdentitysessionContextsessionIssueruserName,requestParametersmaxResults,requestParametersinstancesSetitems,errorCode,errorMessage\n";
+
 /// An input file; `decoded` is its length without compression.
 struct Input {
+    source: LinkedComponent,
     name: &'static str,
     path: PathBuf,
     decoded: u64,
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(text.as_bytes()).expect("memory holds it");
+    gzip.finish().expect("memory holds it")
 }
 
 fn inputs(dir: &Path) -> Vec<Input> {
@@ -56,50 +87,61 @@ fn inputs(dir: &Path) -> Vec<Input> {
     let lines = records.join("\n");
     let array = format!("[{}]", records.join(","));
     let csv = format!("\u{feff}{HEADINGS}{}", (0..RECORDS).map(row).collect::<String>());
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    gzip.write_all(lines.as_bytes()).expect("memory holds it");
-    let gzip = gzip.finish().expect("memory holds it");
+    let events: Vec<String> = (0..RECORDS).map(event).collect();
+    let trail = format!("{{\"Records\":[{}]}}", events.join(","));
+    let in_strings: Vec<serde_json::Value> =
+        events.iter().map(|event| serde_json::json!({"id": "1", "timestamp": 1, "message": event})).collect();
+    let subscription =
+        serde_json::json!({"messageType": "DATA_MESSAGE", "logEvents": in_strings}).to_string();
+    let flattened = format!("{EVENT_HEADINGS}{}", (0..RECORDS).map(event_row).collect::<String>());
+    let azure_ad = dfp_plugin::linked_source::<dfp_azure_ad::AzureAd>();
+    let cloudtrail = dfp_plugin::linked_source::<dfp_cloudtrail::CloudTrail>();
     let files = [
-        ("lines", lines.as_bytes(), lines.len()),
-        ("array", array.as_bytes(), array.len()),
-        ("gzip", &gzip, lines.len()),
-        ("csv", csv.as_bytes(), csv.len()),
+        (azure_ad, "lines", lines.as_bytes(), lines.len()),
+        (azure_ad, "array", array.as_bytes(), array.len()),
+        (azure_ad, "gzip", &gzip(&lines), lines.len()),
+        (azure_ad, "csv", csv.as_bytes(), csv.len()),
+        (cloudtrail, "trail", trail.as_bytes(), trail.len()),
+        (cloudtrail, "trail-gzip", &gzip(&trail), trail.len()),
+        (cloudtrail, "subscription", subscription.as_bytes(), subscription.len()),
+        (cloudtrail, "flattened-csv", flattened.as_bytes(), flattened.len()),
     ];
-    let inputs = files.map(|(name, bytes, decoded)| {
+    let inputs = files.map(|(source, name, bytes, decoded)| {
         let path = dir.join(name);
         std::fs::write(&path, bytes).expect("the temporary directory takes files");
-        Input { name, path, decoded: decoded as u64 }
+        Input { source, name, path, decoded: decoded as u64 }
     });
     inputs.into()
 }
 
 /// Decodes a file; answers with the rows.
-fn decode(path: &Path, columns: Option<&[String]>) -> usize {
-    let mut config = serde_json::json!({"inputs": [path]});
+fn decode(plugins: &Plugins, input: &Input, columns: Option<&[String]>) -> usize {
+    let mut config = serde_json::json!({"inputs": [input.path]});
     if let Some(columns) = columns {
         config["columns"] = columns.into();
     }
     let host = Arc::new(LocalHost::new());
-    let mut source = dfp_plugin::create::<dfp_azure_ad::AzureAd>(&config.to_string(), host)
-        .expect("the configuration is right");
-    let batches = source.open(None).expect("it opens");
+    let source = plugins.source(input.source.id, &config.to_string(), host);
+    let batches = source.expect("the configuration is right").open(None).expect("it opens");
     batches.map(|batch| batch.expect("it decodes").num_rows()).sum()
 }
 
 fn benchmarks(criterion: &mut Criterion) {
     let dir = tempfile::tempdir().expect("there is a temporary directory");
-    let plugin = dfp_plugin::linked_source::<dfp_azure_ad::AzureAd>();
-    let profile = Profile::from_toml(plugin.profile).expect("the shipped profile is right").raw_columns();
     for input in inputs(dir.path()) {
+        let source = input.source;
+        let plugins = Plugins::new().link(source);
+        let profile = Profile::from_toml(source.profile).expect("the shipped profile is right").raw_columns();
         for (columns, asked) in [("profile", Some(&profile[..])), ("all", None)] {
-            assert_eq!(decode(&input.path, asked), RECORDS, "{}", input.name);
+            assert_eq!(decode(&plugins, &input, asked), RECORDS, "{}", input.name);
             for (unit, throughput) in [
                 ("bytes", Throughput::Bytes(input.decoded)),
                 ("records", Throughput::Elements(RECORDS as u64)),
             ] {
-                let mut group = criterion.benchmark_group(format!("decode/{}/{columns}", input.name));
+                let mut group =
+                    criterion.benchmark_group(format!("decode/{}/{}/{columns}", source.id, input.name));
                 group.throughput(throughput).sample_size(10).measurement_time(Duration::from_secs(3));
-                group.bench_function(unit, |bencher| bencher.iter(|| decode(&input.path, asked)));
+                group.bench_function(unit, |bencher| bencher.iter(|| decode(&plugins, &input, asked)));
                 group.finish();
             }
         }

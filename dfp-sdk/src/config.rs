@@ -54,6 +54,10 @@ pub struct PipelineConfig {
 pub struct SourceConfig {
     /// Id of a plugin, or the absolute path of a plugin library.
     pub plugin: String,
+    /// Whether the plugin runs in a process of its own, confined, and is never loaded into this one. The program must know
+    /// how: see [`Plugins::isolated_by`](dfp_host::Plugins), and the feature `isolation`.
+    #[serde(default)]
+    pub isolate: bool,
     /// Files, directories and globs.
     #[serde(default)]
     pub inputs: Vec<String>,
@@ -210,15 +214,34 @@ pub struct InferConfig {
     pub threshold: Option<f64>,
     /// File for findings, JSON lines.
     pub findings: PathBuf,
-    /// Whether scored records join the stored history, so that tomorrow's counts and first-seen flags know them.
+    /// Whether the records join the stored history, so that tomorrow's counts and first-seen flags know them.
     pub remember: bool,
+    /// What to do with records that the stored history holds already, from training or an earlier inference.
+    pub known: Known,
     /// Threads; 0 means all cores.
     pub threads: usize,
 }
 
+/// What inference does with records that the stored history holds already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Known {
+    /// Score them again: the same files give the same scores, however often.
+    #[default]
+    Score,
+    /// Reject them as duplicates: logs that are pulled with overlaps give each finding once.
+    Skip,
+}
+
 impl Default for InferConfig {
     fn default() -> Self {
-        Self { threshold: None, findings: PathBuf::from("findings.jsonl"), remember: true, threads: 0 }
+        Self {
+            threshold: None,
+            findings: PathBuf::from("findings.jsonl"),
+            remember: true,
+            known: Known::Score,
+            threads: 0,
+        }
     }
 }
 
@@ -252,16 +275,41 @@ impl PipelineConfig {
         if self.train.generic_rows == 0 {
             return invalid("`train.generic_rows` must be at least 1");
         }
+        if self.train.threads.max(self.infer.threads) > MAX_THREADS {
+            return invalid("`train.threads` and `infer.threads` must be at most 1024");
+        }
         self.plugins.policy()?;
         self.secrets.secrets()?;
         Ok(())
     }
 }
 
+/// Most threads accepted: far above use, far below what a system gives.
+const MAX_THREADS: usize = 1024;
+
 /// A number of threads from a setting: 0 means every core.
 pub(crate) fn threads(setting: usize) -> usize {
     match setting {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         n => n,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_cannot_work_are_named() {
+        for (text, expected) in [
+            ("[train]\nthreads = 2305843009213693952", "train.threads"),
+            ("[infer]\nthreads = 1025", "infer.threads"),
+            ("[train]\ngeneric_rows = 0", "train.generic_rows"),
+        ] {
+            let error = PipelineConfig::from_toml(&format!("[source]\nplugin = \"azure-ad\"\n{text}"));
+            let error = error.expect_err(text);
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+            assert!(error.to_string().contains(expected), "{text}: {error}");
+        }
     }
 }

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampNanosecondType,
+    Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, RecordBatch, StringArray};
-use arrow_schema::{DataType, SchemaRef};
+use arrow_array::{Array, Float64Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, SchemaRef, TimeUnit};
 use dfp_core::{EVENT_TIME, Error, ErrorKind, ORIGIN, RECORD_ID, Result, SCORE, Sink};
-use dfp_prep::ENTITY;
+use dfp_prep::{ENTITY, ENTITY_AS_WRITTEN};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -30,6 +31,8 @@ pub struct Finding {
     pub origin: String,
     /// The entity, as grouped by.
     pub user: String,
+    /// The entity as the record spells it.
+    pub user_as_written: String,
     /// When it happened, ISO 8601 UTC.
     pub time: String,
     /// How unusual it is.
@@ -86,15 +89,17 @@ impl FindingReader {
     /// The findings of one scored batch, in row order.
     ///
     /// # Errors
-    /// If a standard column is missing.
+    /// If a standard column is missing or of another type.
     pub fn read(&self, batch: &RecordBatch) -> Result<Vec<Finding>> {
-        let scores = column(batch, SCORE)?.as_primitive::<Float64Type>();
+        let scores = scores(batch)?;
         let above = (0..batch.num_rows()).filter(|&row| scores.value(row) > self.threshold);
         above.map(|row| self.finding(batch, row, scores.value(row))).collect()
     }
 
     fn finding(&self, batch: &RecordBatch, row: usize, score: f64) -> Result<Finding> {
         let user = text(batch, ENTITY, row)?.unwrap_or_default();
+        let written = batch.column_by_name(ENTITY_AS_WRITTEN).map(|column| cell(column.as_ref(), row));
+        let user_as_written = written.as_ref().and_then(Value::as_str).unwrap_or(&user).trim().to_owned();
         let mut features: Vec<Reason> =
             self.features.iter().filter_map(|feature| reason(batch, &feature.name, row)).collect();
         features.retain(|reason| reason.weight > 0.0);
@@ -107,8 +112,9 @@ impl FindingReader {
             score,
             threshold: self.threshold,
             model: text(batch, MODEL, row)?.unwrap_or_default(),
-            summary: self.summary(&user, &features),
+            summary: self.summary(&user_as_written, &features),
             user,
+            user_as_written,
             features,
         })
     }
@@ -169,21 +175,31 @@ fn reason(batch: &RecordBatch, feature: &str, row: usize) -> Option<Reason> {
     })
 }
 
-/// One cell as JSON; what JSON cannot hold (NaN, infinities, nested types) is null.
-pub fn cell(array: &dyn Array, row: usize) -> Value {
+/// One cell as JSON: text, booleans, whole and floating numbers, times in nanoseconds. What JSON cannot hold (NaN, infinities) is null, and
+/// so are all other types.
+fn cell(array: &dyn Array, row: usize) -> Value {
     if array.is_null(row) {
         return Value::Null;
     }
     match array.data_type() {
         DataType::Utf8 => array.as_string::<i32>().value(row).into(),
+        DataType::LargeUtf8 => array.as_string::<i64>().value(row).into(),
+        DataType::Utf8View => array.as_string_view().value(row).into(),
         DataType::Boolean => array.as_boolean().value(row).into(),
         DataType::Int8 => array.as_primitive::<Int8Type>().value(row).into(),
         DataType::Int16 => array.as_primitive::<Int16Type>().value(row).into(),
         DataType::Int32 => array.as_primitive::<Int32Type>().value(row).into(),
         DataType::Int64 => array.as_primitive::<Int64Type>().value(row).into(),
+        DataType::UInt8 => array.as_primitive::<UInt8Type>().value(row).into(),
+        DataType::UInt16 => array.as_primitive::<UInt16Type>().value(row).into(),
+        DataType::UInt32 => array.as_primitive::<UInt32Type>().value(row).into(),
+        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).into(),
+        DataType::Float16 => f64::from(array.as_primitive::<Float16Type>().value(row)).into(),
         DataType::Float32 => f64::from(array.as_primitive::<Float32Type>().value(row)).into(),
         DataType::Float64 => array.as_primitive::<Float64Type>().value(row).into(),
-        DataType::Timestamp(..) => iso(nanoseconds(array, row).unwrap_or_default()).into(),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            iso(array.as_primitive::<TimestampNanosecondType>().value(row)).into()
+        }
         DataType::Dictionary(..) => {
             let dictionary = array.as_any_dictionary();
             let key = dictionary.normalized_keys()[row];
@@ -191,11 +207,6 @@ pub fn cell(array: &dyn Array, row: usize) -> Value {
         }
         _ => Value::Null,
     }
-}
-
-fn nanoseconds(array: &dyn Array, row: usize) -> Option<i64> {
-    let times = array.as_primitive_opt::<TimestampNanosecondType>()?;
-    times.is_valid(row).then(|| times.value(row))
 }
 
 /// Nanoseconds since 1970 as ISO 8601 UTC, with as many fraction digits as needed.
@@ -223,6 +234,12 @@ pub(crate) fn times(batch: &RecordBatch) -> Result<&[i64]> {
     Ok(times.values())
 }
 
+fn scores(batch: &RecordBatch) -> Result<&Float64Array> {
+    column(batch, SCORE)?
+        .as_primitive_opt()
+        .ok_or_else(|| Error::new(ErrorKind::SchemaMismatch, format!("column {SCORE} is not float64")))
+}
+
 fn text(batch: &RecordBatch, name: &str, row: usize) -> Result<Option<String>> {
     let strings = strings(batch, name)?;
     Ok(strings.is_valid(row).then(|| strings.value(row).to_owned()))
@@ -232,12 +249,13 @@ fn time_text(batch: &RecordBatch, row: usize) -> Result<String> {
     Ok(iso(times(batch)?[row]))
 }
 
-/// A file that appears whole or not at all: written beside its name, renamed when finished.
+/// A file that appears whole or not at all: written beside its name, renamed when finished, removed if it never is.
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
     partial: PathBuf,
     file: BufWriter<File>,
+    finished: bool,
 }
 
 impl AtomicFile {
@@ -255,7 +273,7 @@ impl AtomicFile {
         }
         let file =
             File::create(&partial).map_err(|e| Error::io(format!("creating {}", partial.display()), e))?;
-        Ok(Self { path: path.to_owned(), partial, file: BufWriter::new(file) })
+        Ok(Self { path: path.to_owned(), partial, file: BufWriter::new(file), finished: false })
     }
 
     /// Writes one value as one line of JSON.
@@ -288,7 +306,28 @@ impl AtomicFile {
         self.sync()?;
         std::fs::rename(&self.partial, &self.path).map_err(|e| {
             Error::io(format!("renaming {} to {}", self.partial.display(), self.path.display()), e)
-        })
+        })?;
+        self.finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Whatever went wrong is being reported; a part that stays behind is no result either way.
+            let _ = std::fs::remove_file(&self.partial);
+        }
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -369,7 +408,7 @@ impl Sink for ScoresSink {
 
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let (users, models) = (strings(batch, ENTITY)?, strings(batch, MODEL)?);
-        let scores = column(batch, SCORE)?.as_primitive::<Float64Type>();
+        let scores = scores(batch)?;
         for row in 0..batch.num_rows() {
             self.file.json_line(&ScoreLine {
                 id: text(batch, RECORD_ID, row)?,
@@ -395,7 +434,10 @@ impl Sink for ScoresSink {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::{ArrayRef, Float32Array, Float64Array, Int64Array, TimestampNanosecondArray};
+    use arrow_array::{
+        ArrayRef, Float32Array, Int64Array, LargeStringArray, StringViewArray, TimestampNanosecondArray,
+        TimestampSecondArray, UInt8Array, UInt64Array,
+    };
 
     use super::*;
 
@@ -453,6 +495,11 @@ mod tests {
         sink.write(&scored(&[1.0])).unwrap();
         sink.flush().unwrap();
         assert!(!path.exists());
+        assert!(dir.path().join("new/findings.jsonl.partial").exists());
+        drop(sink);
+        assert_eq!(std::fs::read_dir(dir.path().join("new")).unwrap().count(), 0, "given up");
+        let mut sink = FindingsSink::create(&path, reader(0.5)).unwrap();
+        sink.write(&scored(&[1.0])).unwrap();
         sink.close().unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 1);
         assert_eq!(sink.findings(), 1);
@@ -462,5 +509,21 @@ mod tests {
     fn a_batch_without_the_standard_columns_is_refused() {
         let empty = RecordBatch::new_empty(Arc::new(arrow_schema::Schema::empty()));
         assert_eq!(reader(1.0).read(&empty).unwrap_err().kind(), ErrorKind::SchemaMismatch);
+        let text = StringArray::from(vec!["high"]);
+        let worded = RecordBatch::try_from_iter([(SCORE, Arc::new(text) as ArrayRef)]).unwrap();
+        assert_eq!(reader(1.0).read(&worded).unwrap_err().kind(), ErrorKind::SchemaMismatch);
+    }
+
+    #[test]
+    fn cells_of_every_plain_type_are_json_and_the_rest_null() {
+        let of = |array: ArrayRef| cell(array.as_ref(), 0);
+        let (texts, wide) = (StringViewArray::from(vec!["a"]), LargeStringArray::from(vec!["a"]));
+        assert_eq!([of(Arc::new(texts)), of(Arc::new(wide))], [Value::from("a"), Value::from("a")]);
+        assert_eq!(of(Arc::new(UInt64Array::from(vec![u64::MAX]))), u64::MAX);
+        assert_eq!(of(Arc::new(UInt8Array::from(vec![7]))), 7);
+        assert_eq!(of(Arc::new(Float64Array::from(vec![f64::NAN]))), Value::Null);
+        let time = TimestampNanosecondArray::from(vec![1_000_000_000]);
+        assert_eq!(of(Arc::new(time)), "1970-01-01T00:00:01Z");
+        assert_eq!(of(Arc::new(TimestampSecondArray::from(vec![1]))), Value::Null);
     }
 }

@@ -1,6 +1,6 @@
 //! Inference: every record is scored by its entity's model; unusual ones become findings.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -9,22 +9,27 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use arrow_select::take::take_record_batch;
-use dfp_core::{Counts, Error, ErrorKind, Host, Model, ORIGIN, Reject, Result, Sink, parallel_map, reason};
+use dfp_core::{
+    Counts, Error, ErrorKind, Host, Level, Model, ORIGIN, Reject, Result, Sink, parallel_map, reason,
+};
 use dfp_prep::derive::Deriver;
-use dfp_prep::{split, window};
-use dfp_store::{Snapshot, Store, day_of, model_name};
+use dfp_prep::{ENTITY_AS_WRITTEN, MaxHistory, Seen, split, window};
+use dfp_store::{Snapshot, Store, day_of, model_name, project};
 use serde::Serialize;
 
 use crate::Progress;
-use crate::config::threads;
+use crate::config::{Known, threads};
 use crate::finding::{FeatureText, FindingReader, FindingsSink, MODEL, strings, times};
-use crate::run::{Collect, Run, StepTime, Steps, Warnings, check_counts, finish};
+use crate::run::{
+    Collect, Run, StepTime, Steps, Warnings, add_counters, check_counts, finish, reject_all, without_written,
+};
+use crate::train::fnv;
 
 /// Reason of rejects: neither the entity nor the shared model is in the store.
 pub const NO_MODEL: &str = "no-model";
 /// Reason of rejects: the stored model was trained with other columns than the profile now gives.
 pub const MODEL_MISMATCH: &str = "model-mismatch";
-/// Reason of rejects: the stored model or history is damaged.
+/// Reason of rejects: the stored model or history is damaged, or a newer version wrote the model.
 pub const NOT_SCORED: &str = "not-scored";
 
 /// How far back a model looks for what a row repeats or adds to, nanoseconds: a day.
@@ -35,6 +40,8 @@ const CONTEXT: i64 = 24 * 3_600_000_000_000;
 pub struct InferReport {
     /// Records read, used (that is, scored) and rejected.
     pub counts: Counts,
+    /// What else was counted, such as values that could not be read and records without user that were kept.
+    pub counters: BTreeMap<String, u64>,
     /// Records above the threshold.
     pub findings: u64,
     /// The score above which records became findings.
@@ -47,7 +54,14 @@ pub struct InferReport {
     pub steps: Vec<StepTime>,
 }
 
-/// One entity's share of a period: its scored rows, or why it has none.
+/// One entity's share of a period: its rows, oldest first, and how each of them spells the entity.
+struct Group {
+    entity: String,
+    rows: RecordBatch,
+    written: ArrayRef,
+}
+
+/// A group's scored rows, or why it has none.
 struct Scored<'a> {
     entity: &'a str,
     rows: &'a RecordBatch,
@@ -55,19 +69,21 @@ struct Scored<'a> {
     result: Result<RecordBatch>,
 }
 
-impl Run<'_> {
+impl Run {
     /// Scores the inputs and writes findings, and whatever `sinks` want, for example
     /// [`ScoresSink`](crate::ScoresSink). Needs nothing but the store and the files.
     ///
-    /// Scored records join the stored history after each period, unless the pipeline says `remember = false`. Scoring
-    /// the same files again gives the same scores either way.
+    /// The records join the stored history after each period, those that no model could score included, unless the pipeline
+    /// says `remember = false`. Then scoring the same files again gives the same scores. With remembered records it does
+    /// too, but for what came late: a record behind which older ones were remembered since then now sees them.
     ///
     /// # Errors
     /// If there is no store, an input cannot be read or a result cannot be written, or the run is cancelled.
     pub fn infer(&self, sinks: &mut [&mut dyn Sink], progress: &mut dyn Progress) -> Result<InferReport> {
         let periods = self.periods()?;
         let store = Store::open_existing(&self.config.store.path)?;
-        if store.snapshot()?.models()?.is_empty() {
+        // If one cannot be read, that is for the records that need it.
+        if store.snapshot()?.models().is_ok_and(|models| models.is_empty()) {
             let what = format!("{} holds no model; run `dfp train` first", self.config.store.path.display());
             return Err(Error::new(ErrorKind::NotFound, what));
         }
@@ -99,31 +115,30 @@ impl Run<'_> {
         let mut own = BTreeSet::new();
         let mut shared = BTreeSet::new();
         let mut bound: Option<SchemaRef> = None;
+        let mut seen = Seen::last(Seen::WINDOW);
         progress.begin("scoring", Some(periods.iter().map(Vec::len).sum::<usize>() as u64), "files");
         for period in periods {
             let host = self.host(reject_file.as_ref(), &warnings)?;
             let mut loaded = Collect::default();
             self.read_period(period, &host, &mut loaded)?;
-            let groups = groups(&loaded.concat()?, &*host)?;
+            let groups = self.groups(&loaded.concat()?, store, &mut seen, &*host)?;
             drop(loaded);
             let mut used = 0;
             for scored in self.score_groups(store, &groups)? {
                 self.cancel.check("scoring")?;
-                let names = if scored.own_model { &mut own } else { &mut shared };
-                names.insert(scored.entity.to_owned());
+                if scored.result.is_ok() {
+                    let names = if scored.own_model { &mut own } else { &mut shared };
+                    names.insert(scored.entity.to_owned());
+                }
                 used += write(sinks, &mut bound, &*host, &scored)?;
             }
             if self.config.infer.remember {
-                let mut publication = store.publication()?;
-                for (entity, rows) in &groups {
-                    let hashes = window::row_hashes(rows)?;
-                    publication.append_history(&self.profile.name, entity, rows, &hashes)?;
-                }
-                publication.commit()?;
+                self.extend_histories(store, &groups, &*host)?;
             }
             let counts = host.counts(used);
             check_counts(&counts)?;
             report.counts.add(&counts);
+            add_counters(&mut report.counters, host.counters());
             warnings.show(progress);
             progress.advance(period.len() as u64);
         }
@@ -136,40 +151,52 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Adds rows to the histories that can take them.
+    fn extend_histories(&self, store: &Store, groups: &[Group], host: &dyn Host) -> Result<()> {
+        let mut publication = store.publication()?;
+        for Group { entity, rows, .. } in groups {
+            let hashes = window::row_hashes(rows)?;
+            match publication.append_history(&self.profile.name, entity, rows, &hashes) {
+                Ok(_) => (),
+                Err(error) if error.is_local() => {
+                    let what = format!("records of {entity} are not remembered: {error}");
+                    host.log(Level::Warn, "infer", &what);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(publication.commit()?)
+    }
+
     /// Scores one period's rows, entities in parallel, in the order of the entities.
-    fn score_groups<'g>(
-        &self,
-        store: &Store,
-        groups: &'g [(String, RecordBatch)],
-    ) -> Result<Vec<Scored<'g>>> {
+    fn score_groups<'g>(&self, store: &Store, groups: &'g [Group]) -> Result<Vec<Scored<'g>>> {
         let snapshot = store.snapshot()?;
         let fallback = model_name(&self.profile.name, &self.profile.entity.fallback);
-        let fallback = load_model(&snapshot, &fallback)?;
+        let fallback = load_model(&snapshot, &fallback);
         let threads = threads(self.config.infer.threads);
-        let scored = parallel_map(groups.len(), threads, |index| {
-            let (entity, rows) = &groups[index];
-            self.score_entity(&snapshot, fallback.as_ref(), entity, rows)
-        });
-        scored.into_iter().collect()
+        Ok(parallel_map(groups.len(), threads, |index| {
+            self.score_entity(&snapshot, fallback.as_ref(), &groups[index])
+        }))
     }
 
     fn score_entity<'g>(
         &self,
         snapshot: &Snapshot,
-        fallback: Option<&NamedModel>,
-        entity: &'g str,
-        rows: &'g RecordBatch,
-    ) -> Result<Scored<'g>> {
-        let own = load_model(snapshot, &model_name(&self.profile.name, entity))?;
-        let own_model = own.is_some();
-        let scored = own.as_ref().or(fallback).map_or_else(
-            || {
+        fallback: Option<&Result<NamedModel>>,
+        Group { entity, rows, written }: &'g Group,
+    ) -> Scored<'g> {
+        let own = load_model(snapshot, &model_name(&self.profile.name, entity));
+        let result = match own.as_ref().or(fallback) {
+            Some(Ok(model)) => self
+                .score_rows(snapshot, model, entity, rows)
+                .and_then(|scored| with_column(&scored, ENTITY_AS_WRITTEN, written)),
+            Some(Err(error)) => Err(Error::new(error.kind(), error.to_string())),
+            None => {
                 let what = "neither a model of this entity nor a shared one is stored; run `dfp train` first";
                 Err(Error::new(ErrorKind::NotFound, what))
-            },
-            |model| self.score_rows(snapshot, model, entity, rows),
-        );
-        Ok(Scored { entity, rows, own_model, result: scored })
+            }
+        };
+        Scored { entity, rows, own_model: own.is_some(), result }
     }
 
     /// Scores the rows beside their history: derived columns see all of it, and so that a score does not depend on how
@@ -181,22 +208,72 @@ impl Run<'_> {
         entity: &str,
         rows: &RecordBatch,
     ) -> Result<RecordBatch> {
-        let history = snapshot.history(&self.profile.name, entity, self.days_before(times(rows)?))?;
+        let days = self.days_before(snapshot, entity, times(rows)?)?;
+        let history = snapshot.history(&self.profile.name, entity, days)?;
         let (merged, is_new) = merge(history.as_ref(), rows)?;
         let derived = Deriver::new(&self.profile, &merged.schema())?.derive(&merged)?;
         let times = times(&derived)?;
         let first_new = is_new.values().iter().position(|new| new).unwrap_or(times.len());
-        let start = times.get(first_new).map_or(0, |&first| times.partition_point(|&t| t < first - CONTEXT));
+        let start = times
+            .get(first_new)
+            .map_or(0, |&first| times.partition_point(|&t| t < first.saturating_sub(CONTEXT)));
         let length = derived.num_rows() - start;
         let scored = score(&derived.slice(start, length), model)?;
         Ok(filter_record_batch(&scored, &is_new.slice(start, length))?)
     }
 
     /// The days of history that rows of these times, oldest first, can see.
-    fn days_before(&self, times: &[i64]) -> RangeInclusive<i32> {
-        let (Some(&first), Some(&last)) = (times.first(), times.last()) else { return 0..=0 };
-        let from = self.profile.history.earliest(first);
-        from.map_or(i32::MIN, day_of)..=day_of(last)
+    fn days_before(&self, snapshot: &Snapshot, entity: &str, times: &[i64]) -> Result<RangeInclusive<i32>> {
+        let (Some(&first), Some(&last)) = (times.first(), times.last()) else { return Ok(0..=0) };
+        let from = match self.profile.history.max_history {
+            MaxHistory::Rows(rows) => {
+                snapshot.day_of_newest(&self.profile.name, entity, rows, ..day_of(first))?
+            }
+            _ => self.profile.history.earliest(first).map(day_of),
+        };
+        Ok(from.unwrap_or(i32::MIN)..=day_of(last))
+    }
+
+    /// A period's rows by entity, oldest first, each record once; repeats are rejected. Within the period, and for at least
+    /// the last [`Seen::WINDOW`] records of the run, none is missed.
+    fn groups(
+        &self,
+        loaded: &RecordBatch,
+        store: &Store,
+        seen: &mut Seen,
+        host: &dyn Host,
+    ) -> Result<Vec<Group>> {
+        let snapshot = store.snapshot()?;
+        let mut groups = Vec::new();
+        for (entity, mut rows) in split::by_entity(loaded)? {
+            let of_entity = fnv(&entity);
+            rows = reject_repeats(&rows, "the same record stands elsewhere in these inputs", host, |hash| {
+                seen.is_new(hash ^ of_entity)
+            })?;
+            if self.config.infer.known == Known::Skip {
+                let known = self.stored_hashes(&snapshot, &entity, times(&rows)?);
+                rows = reject_repeats(&rows, "the stored history holds the same record", host, |hash| {
+                    !known.contains(&hash)
+                })?;
+            }
+            if rows.num_rows() > 0 {
+                let (rows, written) = without_written(window::sort_by_time(&rows)?)?;
+                groups.push(Group { entity, rows, written });
+            }
+        }
+        seen.forget_oldest();
+        Ok(groups)
+    }
+
+    /// The hashes of an entity's stored rows of the days of these times. A history that cannot be read holds none: scoring
+    /// reads it too, and says what is wrong.
+    fn stored_hashes(&self, snapshot: &Snapshot, entity: &str, times: &[i64]) -> HashSet<u64> {
+        let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else {
+            return HashSet::new();
+        };
+        let stored = snapshot.history(&self.profile.name, entity, day_of(*first)..=day_of(*last));
+        let hashes = stored.ok().flatten().and_then(|rows| window::row_hashes(&rows).ok());
+        hashes.map(|hashes| hashes.values().iter().copied().collect()).unwrap_or_default()
     }
 
     fn feature_texts(&self) -> Vec<FeatureText> {
@@ -215,23 +292,33 @@ struct NamedModel {
     model: Arc<dyn Model>,
 }
 
-fn load_model(snapshot: &Snapshot, name: &str) -> Result<Option<NamedModel>> {
-    let Some(info) = snapshot.model_info(name, None)? else { return Ok(None) };
-    let label = info.cite();
-    let bytes = snapshot.model_bytes(name, Some(info.version))?.unwrap_or_default();
-    let model = dfp_models::load(&bytes).map_err(|e| e.context(format!("loading model {label}")))?;
-    Ok(Some(NamedModel { label, model }))
+/// The newest model of that name; `None` if there is none.
+fn load_model(snapshot: &Snapshot, name: &str) -> Option<Result<NamedModel>> {
+    let info = snapshot.model_info(name, None).transpose()?;
+    Some(info.map_err(Error::from).and_then(|info| {
+        let label = info.cite();
+        let bytes = snapshot.model_bytes(name, Some(info.version))?.unwrap_or_default();
+        let model = dfp_models::load(&bytes).map_err(|e| e.context(format!("loading model {label}")))?;
+        Ok(NamedModel { label, model })
+    }))
+}
+
+/// The rows with another text column.
+fn with_column(rows: &RecordBatch, name: &str, column: &ArrayRef) -> Result<RecordBatch> {
+    let mut fields: Vec<Arc<Field>> = rows.schema().fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new(name, DataType::Utf8, true)));
+    let columns = rows.columns().iter().chain([column]).cloned().collect();
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
 /// The derived rows beside the model's name and its scores.
 fn score(derived: &RecordBatch, model: &NamedModel) -> Result<RecordBatch> {
     let scored = model.model.score(derived)?;
     let names: ArrayRef = Arc::new(StringArray::from(vec![model.label.as_str(); derived.num_rows()]));
-    let mut fields: Vec<Arc<Field>> = derived.schema().fields().iter().cloned().collect();
-    fields.push(Arc::new(Field::new(MODEL, DataType::Utf8, false)));
+    let named = with_column(derived, MODEL, &names)?;
+    let mut fields: Vec<Arc<Field>> = named.schema().fields().iter().cloned().collect();
     fields.extend(scored.schema().fields().iter().cloned());
-    let mut columns = derived.columns().to_vec();
-    columns.push(names);
+    let mut columns = named.columns().to_vec();
     columns.extend(scored.columns().iter().cloned());
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
@@ -245,12 +332,12 @@ fn write(
 ) -> Result<u64> {
     let batch = match &scored.result {
         Ok(batch) => batch,
-        Err(error) => return reject_all(host, scored.rows, error),
+        Err(error) => return reject_unscored(host, scored.rows, error),
     };
     if let Some(schema) = bound {
         if *schema != batch.schema() {
             let what = "its model gives other columns than the first model of this run; train again";
-            return reject_all(host, scored.rows, &Error::new(ErrorKind::SchemaMismatch, what));
+            return reject_unscored(host, scored.rows, &Error::new(ErrorKind::SchemaMismatch, what));
         }
     } else {
         for sink in sinks.iter_mut() {
@@ -264,42 +351,39 @@ fn write(
     Ok(batch.num_rows() as u64)
 }
 
-fn reject_all(host: &dyn Host, rows: &RecordBatch, error: &Error) -> Result<u64> {
+fn reject_unscored(host: &dyn Host, rows: &RecordBatch, error: &Error) -> Result<u64> {
     let reason = match error.kind() {
         ErrorKind::NotFound => NO_MODEL,
         ErrorKind::SchemaMismatch => MODEL_MISMATCH,
         _ => NOT_SCORED,
     };
-    let origins = strings(rows, ORIGIN)?;
-    for row in 0..rows.num_rows() {
-        host.reject(Reject::new(origins.value(row), reason, error.to_string()));
-    }
+    reject_all(host, rows, reason, &error.to_string())?;
     Ok(0)
 }
 
-/// A period's rows by entity, oldest first, each record once; repeats are rejected.
-fn groups(loaded: &RecordBatch, host: &dyn Host) -> Result<Vec<(String, RecordBatch)>> {
-    let mut groups = split::by_entity(loaded)?;
-    for (_, rows) in &mut groups {
-        let hashes = window::row_hashes(rows)?;
-        let mut seen = HashSet::new();
-        let first: Vec<bool> = hashes.values().iter().map(|hash| seen.insert(*hash)).collect();
-        let origins = strings(rows, ORIGIN)?;
-        for row in (0..first.len()).filter(|&row| !first[row]) {
-            let what = "the same record stands elsewhere in these inputs";
-            host.reject(Reject::new(origins.value(row), reason::DUPLICATE, what));
-        }
-        *rows = window::sort_by_time(&filter_record_batch(rows, &BooleanArray::from(first))?)?;
+/// The rows whose hashes are `new`; the others are rejected.
+fn reject_repeats(
+    rows: &RecordBatch,
+    why: &str,
+    host: &dyn Host,
+    mut new: impl FnMut(u64) -> bool,
+) -> Result<RecordBatch> {
+    let keep: Vec<bool> = window::row_hashes(rows)?.values().iter().map(|&hash| new(hash)).collect();
+    let origins = strings(rows, ORIGIN)?;
+    for row in (0..keep.len()).filter(|&row| !keep[row]) {
+        host.reject(Reject::new(origins.value(row), reason::DUPLICATE, why));
     }
-    Ok(groups)
+    Ok(filter_record_batch(rows, &BooleanArray::from(keep))?)
 }
 
 /// History and new rows together, oldest first, and which rows are new. A new row that the history already holds counts
-/// once, as new.
+/// once, as new. The history may be of an older profile: its columns are matched by name.
 fn merge(history: Option<&RecordBatch>, new: &RecordBatch) -> Result<(RecordBatch, BooleanArray)> {
     let Some(history) = history else {
         return Ok((new.clone(), BooleanArray::from(vec![true; new.num_rows()])));
     };
+    let history = &project(history, &new.schema())
+        .map_err(|e| Error::new(ErrorKind::SchemaMismatch, format!("the profile has changed: {e}")))?;
     let hashes: HashSet<u64> = window::row_hashes(new)?.values().iter().copied().collect();
     let others: BooleanArray =
         window::row_hashes(history)?.values().iter().map(|hash| Some(!hashes.contains(hash))).collect();

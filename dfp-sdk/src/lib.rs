@@ -29,8 +29,8 @@ mod train;
 
 #[cfg(feature = "runs")]
 pub use config::{
-    InferConfig, PipelineConfig, PluginsConfig, ProfileConfig, SecretsConfig, SourceConfig, StoreConfig,
-    TrainConfig, TrainUsers, Unreadable,
+    InferConfig, Known, PipelineConfig, PluginsConfig, ProfileConfig, SecretsConfig, SourceConfig,
+    StoreConfig, TrainConfig, TrainUsers, Unreadable,
 };
 pub use dfp_core as core;
 #[cfg(feature = "plugins")]
@@ -42,7 +42,7 @@ pub use dfp_prep as prep;
 pub use dfp_store as store;
 #[cfg(feature = "runs")]
 pub use finding::{
-    AtomicFile, FeatureText, Finding, FindingReader, FindingsSink, MODEL, Reason, ScoresSink, cell, iso,
+    AtomicFile, FeatureText, Finding, FindingReader, FindingsSink, MODEL, Reason, ScoresSink, iso,
 };
 #[cfg(feature = "runs")]
 pub use infer::{InferReport, MODEL_MISMATCH, NO_MODEL, NOT_SCORED};
@@ -52,7 +52,7 @@ pub use progress::{Progress, Silent};
 #[cfg(feature = "runs")]
 pub use run::{Choice, Run, StepTime};
 #[cfg(feature = "runs")]
-pub use train::TrainReport;
+pub use train::{NOT_STORED, TrainReport};
 
 /// What most programs import.
 pub mod prelude {

@@ -1,21 +1,25 @@
 //! What training and inference share: the profile, the periods of files, and reading one period.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
-use dfp_core::{CancelToken, Counts, Error, ErrorKind, Level, Pipeline, Result, Sink, Source};
-use dfp_host::{LocalHost, Plugins, Policy};
+use dfp_core::{
+    CancelToken, Counts, Error, ErrorKind, Host, Level, ORIGIN, Pipeline, Reject, Result, Sink, Source,
+};
+#[cfg(feature = "isolation")]
+use dfp_host::remote::IsolatedSource;
+use dfp_host::{Found, Kind, LocalHost, Plugins};
 use dfp_prep::batcher::{self, BatchOptions, DatedFile, GroupBy};
-use dfp_prep::{LoadOptions, LoadStage, Profile, Selection};
+use dfp_prep::{ENTITY_AS_WRITTEN, LoadOptions, LoadStage, Profile, Selection};
 use serde::Serialize;
 
-use crate::config::{PipelineConfig, Unreadable};
-use crate::finding::AtomicFile;
+use crate::config::{PipelineConfig, SourceConfig, Unreadable};
+use crate::finding::{AtomicFile, strings};
 use crate::{Progress, input};
 
 /// One training or inference run over a pipeline file.
@@ -29,10 +33,10 @@ use crate::{Progress, input};
 /// println!("{} models", report.trained);
 /// # Ok::<(), dfp_sdk::core::Error>(())
 /// ```
-pub struct Run<'a> {
+pub struct Run {
     pub(crate) config: PipelineConfig,
     pub(crate) profile: Profile,
-    pub(crate) plugins: Cow<'a, Plugins>,
+    origin: Origin,
     pub(crate) cancel: CancelToken,
     pub(crate) choice: Choice,
 }
@@ -40,7 +44,8 @@ pub struct Run<'a> {
 /// Which users and files a run takes; everything by default.
 #[derive(Debug, Clone, Default)]
 pub struct Choice {
-    /// Users left out, or the only ones taken.
+    /// Users left out, or the only ones taken, as people write their names: their records, and models of their own. The
+    /// shared model learns from all stored histories.
     pub users: Selection,
     /// Files dated earlier are left out; nanoseconds since 1970.
     pub start: Option<i64>,
@@ -60,18 +65,16 @@ pub struct StepTime {
 /// Where rejected records go, beside the counts.
 pub(crate) type RejectFile = Arc<Mutex<AtomicFile>>;
 
-impl<'a> Run<'a> {
-    /// Checks the configuration and finds the profile; opens nothing else.
+impl Run {
+    /// Checks the configuration, and finds the source and the profile; opens nothing else.
     ///
     /// # Errors
     /// If the plugin cannot be found or is not to be trusted, or the profile is wrong.
-    pub fn new(config: PipelineConfig, plugins: &'a Plugins) -> Result<Self> {
-        let plugins = match config.plugins.policy()? {
-            Policy::ExplicitOnly => Cow::Borrowed(plugins),
-            stricter => Cow::Owned(plugins.clone().at_least(stricter)),
-        };
-        let profile = profile(&config, &plugins)?;
-        Ok(Self { config, profile, plugins, cancel: CancelToken::default(), choice: Choice::default() })
+    pub fn new(config: PipelineConfig, plugins: &Plugins) -> Result<Self> {
+        let plugins = plugins.clone().at_least(config.plugins.policy()?);
+        let origin = Origin::find(&config.source, &plugins)?;
+        let profile = profile(&config, &origin)?;
+        Ok(Self { config, profile, origin, cancel: CancelToken::default(), choice: Choice::default() })
     }
 
     /// Takes only some users and files.
@@ -125,18 +128,18 @@ impl<'a> Run<'a> {
         Ok(batches.into_iter().map(|batch| batch.files).collect())
     }
 
-    /// Reads one period's files into `sink`; answers with the counts but for what the sink itself rejects later.
+    /// Reads one period's files into `sink`.
     pub(crate) fn read_period(
         &self,
         files: &[String],
         host: &Arc<LocalHost>,
         sink: &mut dyn Sink,
-    ) -> Result<u64> {
+    ) -> Result<()> {
         let mut source = self.source(files, host)?;
         let options =
             LoadOptions { selection: self.choice.users.clone(), ..LoadOptions::at(SystemTime::now()) };
         let mut load = LoadStage::new(&self.profile, &options, host.clone())?;
-        Pipeline::new(&mut *source).stage(&mut load).sink(sink).run(&self.cancel)
+        Pipeline::new(&mut *source).stage(&mut load).sink(sink).run(&self.cancel).map(drop)
     }
 
     fn source(&self, files: &[String], host: &Arc<LocalHost>) -> Result<Box<dyn Source>> {
@@ -147,7 +150,7 @@ impl<'a> Run<'a> {
             config.insert("unreadable".to_owned(), "skip".into());
         }
         let config = serde_json::Value::Object(config).to_string();
-        self.plugins.source(&self.config.source.plugin, &config, host.clone())
+        self.origin.create(&config, host.clone())
     }
 
     /// The file for rejected records, if one is wanted.
@@ -210,6 +213,20 @@ impl Warnings {
     }
 }
 
+/// Adds one period's counters to a run's.
+pub(crate) fn add_counters(all: &mut BTreeMap<String, u64>, period: BTreeMap<String, u64>) {
+    for (name, n) in period {
+        *all.entry(name).or_default() += n;
+    }
+}
+
+/// Loaded rows without the column that only people read, and that column: neither histories nor models want it.
+pub(crate) fn without_written(mut loaded: RecordBatch) -> Result<(RecordBatch, ArrayRef)> {
+    let index = loaded.schema().index_of(ENTITY_AS_WRITTEN)?;
+    let written = loaded.remove_column(index);
+    Ok((loaded, written))
+}
+
 /// Fails if the books do not balance: a record vanished, which is a fault of ours or of a plugin.
 pub(crate) fn check_counts(counts: &Counts) -> Result<()> {
     if counts.balanced() {
@@ -224,10 +241,75 @@ pub(crate) fn check_counts(counts: &Counts) -> Result<()> {
     Err(Error::new(ErrorKind::Internal, text))
 }
 
-fn profile(config: &PipelineConfig, plugins: &Plugins) -> Result<Profile> {
+/// Rejects every row, for one reason.
+pub(crate) fn reject_all(
+    host: &dyn Host,
+    rows: &RecordBatch,
+    reason: &'static str,
+    detail: &str,
+) -> Result<()> {
+    let origins = strings(rows, ORIGIN)?;
+    for row in 0..rows.num_rows() {
+        host.reject(Reject::new(origins.value(row), reason, detail));
+    }
+    Ok(())
+}
+
+/// Where the source comes from.
+enum Origin {
+    /// This process.
+    Here(Found),
+    /// Processes of its own.
+    #[cfg(feature = "isolation")]
+    Isolated(Box<IsolatedSource>),
+}
+
+impl Origin {
+    fn find(config: &SourceConfig, plugins: &Plugins) -> Result<Self> {
+        if !config.isolate {
+            return Ok(Self::Here(plugins.find(Kind::Source, &config.plugin)?));
+        }
+        #[cfg(feature = "isolation")]
+        return Ok(Self::Isolated(Box::new(plugins.isolated_source(&config.plugin)?)));
+        #[cfg(not(feature = "isolation"))]
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "source.isolate: this program is built without the feature `isolation` of dfp-sdk",
+        ))
+    }
+
+    /// Id and shipped profile.
+    fn shipped(&self) -> (&str, &str) {
+        match self {
+            Self::Here(found) => (found.id(), found.profile()),
+            #[cfg(feature = "isolation")]
+            Self::Isolated(source) => (&source.description().id, &source.description().profile),
+        }
+    }
+
+    fn profile(&self) -> Result<String> {
+        match self.shipped() {
+            (id, "") => {
+                let what = format!("source {id} ships no profile; name a file under `profile.file`");
+                Err(Error::new(ErrorKind::NotFound, what))
+            }
+            (_, profile) => Ok(profile.to_owned()),
+        }
+    }
+
+    fn create(&self, config: &str, host: Arc<LocalHost>) -> Result<Box<dyn Source>> {
+        match self {
+            Self::Here(found) => found.create_source(config, host),
+            #[cfg(feature = "isolation")]
+            Self::Isolated(source) => Ok(Box::new(source.create(config, host)?)),
+        }
+    }
+}
+
+fn profile(config: &PipelineConfig, origin: &Origin) -> Result<Profile> {
     let text = match &config.profile.file {
         Some(path) => read_text(path)?,
-        None => plugins.profile(&config.source.plugin)?,
+        None => origin.profile()?,
     };
     let profile = Profile::from_toml(&text)?;
     if config.profile.overrides.is_empty() {

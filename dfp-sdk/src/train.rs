@@ -1,20 +1,26 @@
 //! Training: new records join the history, and every entity with enough of it gets a new model.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::concat::concat_batches;
 use dfp_core::{Counts, Error, ErrorKind, FitContext, Host, Model, Reject, Result, Trainer, reason};
 use dfp_prep::derive::Deriver;
-use dfp_prep::{split, window};
+use dfp_prep::{MaxHistory, split, window};
 use dfp_store::{EntityInfo, ModelDetails, Publication, Store, day_of, model_name};
 use serde::Serialize;
 
 use crate::Progress;
 use crate::config::{TrainUsers, threads};
 use crate::finding::{strings, times};
-use crate::run::{Collect, Run, StepTime, Steps, Warnings, check_counts, finish};
+use crate::run::{
+    Collect, Run, StepTime, Steps, Warnings, add_counters, check_counts, finish, reject_all, without_written,
+};
+
+/// Reason of rejects: the entity's stored history is damaged or too large, and so cannot take them.
+pub const NOT_STORED: &str = "not-stored";
 
 /// Models fitted at once: enough to keep the threads busy, few enough to bound memory.
 const FITS_IN_FLIGHT_PER_THREAD: usize = 8;
@@ -24,19 +30,46 @@ const FITS_IN_FLIGHT_PER_THREAD: usize = 8;
 pub struct TrainReport {
     /// Records read, used and rejected.
     pub counts: Counts,
+    /// What else was counted, such as values that could not be read and records without user that were kept.
+    pub counters: BTreeMap<String, u64>,
     /// Models of single entities trained and published.
     pub trained: usize,
     /// Whether the shared model was trained.
     pub generic: bool,
-    /// Entities without a new model: too few records in all, or too few new ones.
+    /// Entities asked for without a new model: too few records in all, or too few new ones.
     pub waiting: usize,
-    /// Entities whose fit failed, and why. Their earlier models, if any, stay in force.
+    /// Entities whose fit failed, or whose stored history is damaged or too large, and why. Their earlier models, if any,
+    /// stay in force.
     pub failed: BTreeMap<String, String>,
     /// Where the time went.
     pub steps: Vec<StepTime>,
 }
 
-impl Run<'_> {
+impl TrainReport {
+    /// What the store answered about one entity; `None` if that failed for this entity alone, which is then reported.
+    fn of_entity<T>(
+        &mut self,
+        entity: &str,
+        answer: dfp_store::Result<T>,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<T>> {
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if error.is_local() => {
+                self.fail(entity, &error, progress);
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn fail(&mut self, entity: &str, error: &dyn Display, progress: &mut dyn Progress) {
+        progress.warn(&format!("no new model for {entity}: {error}"));
+        self.failed.insert(entity.to_owned(), error.to_string());
+    }
+}
+
+impl Run {
     /// Reads the inputs into the history and trains. Everything is published in one transaction at the end: a run that
     /// fails, is cancelled or is killed leaves the store as it was.
     ///
@@ -52,7 +85,7 @@ impl Run<'_> {
 
         steps.time("read", || {
             self.ingest(&periods, &mut publication, &mut report, progress)?;
-            self.trim(&mut publication)
+            self.trim(&mut publication, &mut report, progress)
         })?;
         let population =
             steps.time("fit shared model", || self.fit_generic(&mut publication, &mut report, progress))?;
@@ -88,10 +121,11 @@ impl Run<'_> {
             let host = self.host(reject_file.as_ref(), &warnings)?;
             let mut loaded = Collect::default();
             self.read_period(period, &host, &mut loaded)?;
-            let used = self.remember(publication, &*host, &loaded.concat()?)?;
+            let used = self.remember(publication, &*host, loaded.concat()?, report, progress)?;
             let counts = host.counts(used);
             check_counts(&counts)?;
             report.counts.add(&counts);
+            add_counters(&mut report.counters, host.counters());
             warnings.show(progress);
             progress.advance(period.len() as u64);
         }
@@ -101,15 +135,23 @@ impl Run<'_> {
     }
 
     /// Adds loaded rows to the history; answers with how many were new. The others are rejected.
-    fn remember(&self, publication: &mut Publication, host: &dyn Host, loaded: &RecordBatch) -> Result<u64> {
+    fn remember(
+        &self,
+        publication: &mut Publication,
+        host: &dyn Host,
+        loaded: RecordBatch,
+        report: &mut TrainReport,
+        progress: &mut dyn Progress,
+    ) -> Result<u64> {
         let mut used = 0;
-        for (entity, rows) in split::by_entity(loaded)? {
-            let appended = publication.append_history(
-                &self.profile.name,
-                &entity,
-                &rows,
-                &window::row_hashes(&rows)?,
-            )?;
+        let (loaded, _) = without_written(loaded)?;
+        for (entity, rows) in split::by_entity(&loaded)? {
+            let appended =
+                publication.append_history(&self.profile.name, &entity, &rows, &window::row_hashes(&rows)?);
+            let Some(appended) = report.of_entity(&entity, appended, progress)? else {
+                reject_all(host, &rows, NOT_STORED, &report.failed[&entity])?;
+                continue;
+            };
             used += appended.new_rows() as u64;
             if appended.new_rows() < rows.num_rows() {
                 let kept_from =
@@ -121,12 +163,21 @@ impl Run<'_> {
     }
 
     /// Days before the entities' history windows leave the store.
-    fn trim(&self, publication: &mut Publication) -> Result<()> {
+    fn trim(
+        &self,
+        publication: &mut Publication,
+        report: &mut TrainReport,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
         let source = &self.profile.name;
         for EntityInfo { entity, statistics } in publication.entities(source)? {
-            let earliest = statistics.last.and_then(|last| self.profile.history.earliest(last));
-            if let Some(earliest) = earliest {
-                publication.trim_history(source, &entity, day_of(earliest))?;
+            let first = match self.profile.history.max_history {
+                MaxHistory::Rows(rows) => publication.day_of_newest(source, &entity, rows, ..),
+                _ => Ok(statistics.last.and_then(|last| self.profile.history.earliest(last)).map(day_of)),
+            };
+            if let Some(first) = report.of_entity(&entity, first, progress)?.flatten() {
+                let trimmed = publication.trim_history(source, &entity, first);
+                report.of_entity(&entity, trimmed, progress)?;
             }
         }
         Ok(())
@@ -148,7 +199,7 @@ impl Run<'_> {
         let mut samples = Vec::new();
         for entity in sample(&entities, self.config.train.generic_rows) {
             self.cancel.check("training")?;
-            samples.extend(self.training_rows(publication, &entity.entity)?);
+            samples.extend(self.training_rows(publication, &entity.entity, report, progress)?);
             progress.advance(1);
         }
         let Some(first) = samples.first() else {
@@ -178,18 +229,21 @@ impl Run<'_> {
         let trainer = self.trainer()?;
         let context = self.fit_context(population);
         let entities = publication.entities(&self.profile.name)?;
-        let is_due = |EntityInfo { entity, statistics }: &EntityInfo| {
-            self.choice.users.holds(entity)
-                && self.profile.history.is_due(statistics.rows, statistics.increment())
-        };
-        let ready: Vec<&EntityInfo> = entities.iter().filter(|entity| is_due(entity)).collect();
-        report.waiting = entities.len() - ready.len();
+        let users = self.choice.users.keys(&self.profile.entity);
+        let failed = &report.failed;
+        let chosen = entities
+            .iter()
+            .filter(|EntityInfo { entity, .. }| users.holds(entity) && !failed.contains_key(entity));
+        let (ready, waiting): (Vec<_>, Vec<_>) = chosen.partition(|EntityInfo { statistics, .. }| {
+            self.profile.history.is_due(statistics.rows, statistics.increment())
+        });
+        report.waiting = waiting.len();
         progress.begin("fitting", Some(ready.len() as u64), "entities");
         for group in ready.chunks(context.threads * FITS_IN_FLIGHT_PER_THREAD) {
             self.cancel.check("training")?;
             let mut data = Vec::with_capacity(group.len());
             for entity in group {
-                data.push(self.training_rows(publication, &entity.entity)?);
+                data.push(self.training_rows(publication, &entity.entity, report, progress)?);
             }
             let (group, data): (Vec<_>, Vec<_>) =
                 group.iter().zip(data).filter_map(|(entity, rows)| Some((*entity, rows?))).unzip();
@@ -202,10 +256,7 @@ impl Run<'_> {
                         report.trained += 1;
                     }
                     Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
-                    Err(error) => {
-                        progress.warn(&format!("no new model for {}: {error}", entity.entity));
-                        report.failed.insert(entity.entity.clone(), error.to_string());
-                    }
+                    Err(error) => report.fail(&entity.entity, &error, progress),
                 }
             }
             progress.advance(group.len() as u64);
@@ -214,9 +265,16 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// An entity's history window with its derived columns, oldest first.
-    fn training_rows(&self, publication: &mut Publication, entity: &str) -> Result<Option<RecordBatch>> {
-        let Some(rows) = publication.history(&self.profile.name, entity, ..)? else { return Ok(None) };
+    /// An entity's history window with its derived columns, oldest first; `None` if there is none that can be read.
+    fn training_rows(
+        &self,
+        publication: &mut Publication,
+        entity: &str,
+        report: &mut TrainReport,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<RecordBatch>> {
+        let history = publication.history(&self.profile.name, entity, ..);
+        let Some(rows) = report.of_entity(entity, history, progress)?.flatten() else { return Ok(None) };
         let rows = self.profile.history.newest(&rows);
         Ok(Some(Deriver::new(&self.profile, &rows.schema())?.derive(&rows)?))
     }
@@ -237,9 +295,8 @@ impl Run<'_> {
             entity: entity.to_owned(),
             kind: self.config.model.kind().to_owned(),
             rows: rows.num_rows() as u64,
-            start: times.first().copied(),
-            end: times.last().copied(),
-            ..ModelDetails::default()
+            start: times.iter().min().copied(),
+            end: times.iter().max().copied(),
         })
     }
 }
@@ -287,7 +344,7 @@ fn sample(entities: &[EntityInfo], rows: u64) -> Vec<&EntityInfo> {
 }
 
 /// FNV-1a, 64 bits: a fixed, plain hash.
-fn fnv(text: &str) -> u64 {
+pub(crate) fn fnv(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

@@ -176,6 +176,114 @@ fn logs_go_in_and_explained_findings_come_out() {
     assert!(place.fails(1, &["models", "show", "azure-ad/nobody"]).contains("dfp models list"));
 }
 
+/// What inference found, and scored, in text.
+fn results(place: &Place) -> (String, BTreeMap<String, String>, String) {
+    (place.read("findings.jsonl"), place.scores(), place.read("rejects.jsonl"))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_isolated_plugin_finds_what_the_same_plugin_finds_in_this_process() {
+    let place = Place::with_logs(6, 20);
+    place.write("logs/AZUREAD_2026-01-10T12_00_00.000Z.json", "no json\n{}\n");
+    place.write("isolated.toml", PIPELINE.replace("plugin =", "isolate = true\nplugin ="));
+    let logs = place.logs();
+    let (old, new) = logs.split_at(16);
+    let untimed = |mut report: Value| {
+        report.as_object_mut().unwrap().remove("steps");
+        report
+    };
+    let [old, new] = [old, new].map(inputs);
+    let threshold: [&str; 2] = ["--threshold", "1"];
+    let here = (untimed(place.train(&old)), untimed(place.infer(&[&new[..], &threshold].concat())));
+    let found = results(&place);
+    assert!(!found.0.is_empty() && here.0["counts"]["rejected"]["malformed"].as_u64() > Some(0), "{here:?}");
+    fs::remove_dir_all(place.path(".dfp")).unwrap();
+
+    let isolated = |command: &[&str], inputs: &[&str]| untimed(place.json(&[command, inputs].concat()));
+    let there = (
+        isolated(&["train", "-c", "isolated.toml"], &old),
+        isolated(
+            &["infer", "--isolate", "-c", "pipeline.toml", "--scores", "scores.jsonl", "--threshold", "1"],
+            &new,
+        ),
+    );
+    assert_eq!(there, here);
+    assert_eq!(results(&place), found);
+
+    let read =
+        |more: &[&str]| place.ok(&[&["-q", "read", "--plugin", "azure-ad"], more, &[&logs[0]]].concat());
+    assert_eq!(read(&["--isolate"]), read(&[]));
+    assert_eq!(read(&["--isolate", "--stats"]), read(&["--stats"]));
+    let strict =
+        place.fails(1, &["--plugin-policy", "hash", "read", "--isolate", "--plugin", "azure-ad", &logs[0]]);
+    assert!(strict.contains("dfp plugin seal"), "{strict}");
+    let absent = place.fails(1, &["read", "--isolate", "--plugin", "azure-ad", "absent.json"]);
+    assert!(absent.contains("absent.json"), "{absent}");
+}
+
+/// The processes that one has started.
+#[cfg(target_os = "linux")]
+fn children(of: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{of}/task")).into_iter().flatten().flatten();
+    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
+        .collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_killed_plugin_ends_the_run_and_leaves_the_store_as_it_was() {
+    let place = Place::with_logs(6, 20);
+    let logs = place.logs();
+    let (old, new) = logs.split_at(16);
+    place.train(&inputs(old));
+    let models = place.models();
+    let (mut program, mut seen) = (None, Vec::new());
+    // A period takes a process each: the third one is in the midst of things. It may just have ended, and so may all.
+    for _ in 0..10 {
+        let args = [&["-q", "train", "--isolate", "-c", "pipeline.toml"], &inputs(new)[..]].concat();
+        let mut run = place.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        seen.clear();
+        while run.try_wait().unwrap().is_none() {
+            for child in
+                children(run.id()).into_iter().filter(|child| !seen.contains(child)).collect::<Vec<_>>()
+            {
+                seen.push(child);
+                if seen.len() == 3 {
+                    Command::new("kill")
+                        .args(["-9", &child.to_string()])
+                        .stderr(Stdio::null())
+                        .status()
+                        .unwrap();
+                }
+            }
+        }
+        let output = run.wait_with_output().unwrap();
+        if !output.status.success() {
+            program = Some(output);
+            break;
+        }
+        // It trained: back to where it was.
+        fs::remove_dir_all(place.path(".dfp")).unwrap();
+        place.train(&inputs(old));
+    }
+    let output = program.expect("a plugin that was killed at work");
+    assert_eq!(output.status.code(), Some(1));
+    let message = errors(&output);
+    assert!(message.contains("source") && message.contains("signal 9 (SIGKILL)"), "{message}");
+    let now = place.models();
+    assert_eq!(now.as_array().unwrap().len(), models.as_array().unwrap().len());
+    let versions = |models: &Value| -> Vec<Value> {
+        models.as_array().unwrap().iter().map(|model| model["version"].clone()).collect()
+    };
+    assert_eq!(versions(&now), versions(&models));
+    // And the next run goes on from there.
+    let report = place.json(&[&["train", "--isolate", "-c", "pipeline.toml"], &inputs(new)[..]].concat());
+    assert_eq!(report["counts"]["rejected"], json!({}), "nothing of the failed run was kept");
+}
+
 #[test]
 fn plugins_are_listed_and_read() {
     let place = Place::new();
@@ -186,7 +294,7 @@ fn plugins_are_listed_and_read() {
     assert_eq!(record["properties.userPrincipalName"], "Ann@X.com");
     assert_eq!(record["_time"], "2026-03-01T08:00:00Z");
     let stats = place.ok(&["read", "--plugin", "azure-ad", "--stats", "one.json"]);
-    assert_eq!(stats.trim(), "read 1 = used 1 + rejected 0");
+    assert_eq!(stats.lines().next(), Some("read 1 = used 1 + rejected 0"));
     let message = place.fails(1, &["read", "--plugin", "no-such", "one.json"]);
     assert!(message.contains("no-such") && message.contains("libdfp_no_such.so"), "{message}");
 }
@@ -260,6 +368,21 @@ fn plugins_are_sealed_signed_and_held_to_it() {
     // Listing looks at the manifest alone.
     let listed = place.ok(&["--plugin-dir", "mine", "plugin", "list"]);
     assert!(listed.contains("azure-ad 0.1.0 (source, "), "{listed}");
+}
+
+#[test]
+fn every_kind_of_log_is_generated_with_its_labels() {
+    let place = Place::new();
+    for kind in ["azure-ad", "cloudtrail", "duo", "exchange"] {
+        let generate = ["generate", kind, "--users", "6", "--days", "8", "--incidents", "1", "--out", kind];
+        let summary = place.json(&generate);
+        let labels = place.read(&format!("{kind}/labels.csv"));
+        assert_eq!(summary["labelled"].as_u64(), Some(labels.lines().count() as u64 - 1), "{kind}");
+        let scenarios = summary["scenarios"].as_array().unwrap();
+        assert!(scenarios.iter().all(|scenario| scenario["records"].as_u64() > Some(0)), "{summary}");
+        assert!(summary["records"].as_u64() > Some(100), "{summary}");
+    }
+    assert!(place.fails(2, &["generate", "syslog", "--out", "x"]).contains("cloudtrail"));
 }
 
 #[test]
@@ -583,4 +706,304 @@ fn the_demo_tells_what_it_found() {
     fs::create_dir(place.path("mine")).unwrap();
     assert!(place.fails(2, &["demo", "--dir", "mine"]).contains("--dir"));
     assert!(Path::new(&place.path("mine")).is_dir());
+}
+
+/// A day's log: record ids and users `id0 ann`, `id1 bob`, ..., one a minute, and as many lines.
+fn day(users: &[&str], date: &str) -> Vec<String> {
+    let line = |(n, user): (usize, &&str)| {
+        let time = format!("{date}T{:02}:{:02}:00Z", 8 + n / 60, n % 60);
+        sign_in(&format!("{date}-id{n}"), user, &time).to_string()
+    };
+    users.iter().enumerate().map(line).collect()
+}
+
+fn names(place: &Place) -> Vec<String> {
+    let files = fs::read_dir(place.0.path()).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap());
+    let mut files: Vec<String> = files.collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn records_are_written_in_every_format_and_summed_up() {
+    let place = Place::new();
+    let mut lines = day(&["Ann@X.com", "ann@x.com", "bob", "-"], "2026-03-01");
+    lines.push("junk".to_owned());
+    place.write("one.json", lines.join("\n"));
+    place.write("none.json", "");
+    let read =
+        |more: &[&'static str]| [&["read", "--plugin", "azure-ad", "one.json", "none.json"], more].concat();
+    for (name, magic) in [("x.parquet", "PAR1"), ("x.arrow", "ARROW1"), ("x.feather", "ARROW1")] {
+        let output = place.run(&read(&["--out", name]));
+        assert!(output.status.success() && output.stdout.is_empty(), "{}", errors(&output));
+        let bytes = fs::read(place.path(name)).unwrap();
+        assert!(bytes.starts_with(magic.as_bytes()) && bytes.ends_with(magic.as_bytes()), "{name}");
+        // The same bytes through a pipe.
+        let format = if magic == "PAR1" { "parquet" } else { "arrow" };
+        assert_eq!(place.run(&read(&["--format", format])).stdout, bytes, "{name}");
+    }
+    assert!(place.run(&read(&["--format", "arrow-stream"])).stdout.starts_with(&[0xff; 4]));
+    let printed = place.ok(&read(&[]));
+    assert_eq!(printed.lines().count(), 4);
+    place.ok(&read(&["--out", "new/x.jsonl"]));
+    assert_eq!(place.read("new/x.jsonl"), printed);
+
+    let stats = place.json(&read(&["--stats", "--out", "again.jsonl"]));
+    assert_eq!(place.read("again.jsonl"), printed);
+    assert_eq!((&stats["read"], &stats["used"]), (&json!(5), &json!(4)));
+    assert_eq!(stats["rejected"], json!({"malformed": 1}));
+    assert_eq!(stats["ids"], json!({"distinct": 4, "approximate": false, "without": 0}));
+    assert_eq!(stats["entities"], json!({"distinct": 2, "approximate": false, "without": 1}));
+    assert_eq!(stats["first_time"], "2026-03-01T08:00:00Z");
+    assert_eq!(stats["last_time"], "2026-03-01T08:03:00Z");
+    let inputs = json!([{"input": "one.json", "used": 4, "rejected": 1}, {"input": "none.json", "used": 0, "rejected": 0}]);
+    assert_eq!(stats["inputs"], inputs);
+    let columns = stats["columns"].as_array().unwrap();
+    let app = columns.iter().find(|column| column["name"] == "properties.appDisplayName").unwrap();
+    assert_eq!((&app["nulls"], &app["distinct"]), (&json!(0), &json!(1)));
+
+    let nothing = place.ok(&["read", "--plugin", "azure-ad", "none.json", "--out", "none.parquet"]);
+    assert!(nothing.is_empty() && fs::read(place.path("none.parquet")).unwrap().ends_with(b"PAR1"));
+    assert!(place.fails(2, &read(&["--out", "one.json"])).contains("one of the inputs"));
+    assert!(place.fails(2, &read(&["--out", "x.csv"])).contains("--format"));
+    place.fails(2, &["read", "--plugin", "azure-ad"]);
+}
+
+#[test]
+fn a_plugin_is_configured_from_the_command_line() {
+    let place = Place::new();
+    place.write("one.json", sign_in("a", "Ann@X.com", "2026-03-01T08:00:00Z").to_string());
+    let read =
+        |more: &[&'static str]| [&["read", "--plugin", "azure-ad", "one.json", "absent.json"], more].concat();
+    assert!(place.fails(1, &read(&[])).contains("absent.json"));
+    assert_eq!(place.ok(&read(&["--option", "unreadable=skip"])).lines().count(), 1);
+    place.write("plugin.json", r#"{"unreadable": "skip", "columns": ["identity"], "max_record_bytes": 1}"#);
+    let rejected = place.run(&read(&["--config", "plugin.json", "--strict"]));
+    assert_eq!(rejected.status.code(), Some(3), "{}", errors(&rejected));
+    // Single options come after the file.
+    let columns = ["--config", "plugin.json", "--option", "max_record_bytes=1000", "--column", "resultType"];
+    let record: Value = serde_json::from_str(&place.ok(&read(&columns))).unwrap();
+    assert_eq!(record["resultType"], "0");
+    assert!(place.fails(2, &read(&["--option", "no_such=1"])).contains("no_such"));
+    place.fails(2, &read(&["--option", "nonsense"]));
+    place.write("wrong.json", "[]");
+    assert!(place.fails(2, &read(&["--config", "wrong.json"])).contains("wrong.json"));
+    place.fails(2, &read(&["--secrets", "dir", "--secrets-env", "X_"]));
+}
+
+#[test]
+fn a_plugin_gets_the_secrets_its_configuration_names() {
+    let place = Place::new();
+    let plugin = std::env::current_exe().unwrap().with_file_name("libdfp_test_plugin.so");
+    place.write("log", "one\nbad\n");
+    let token = r#"token={"$secret": "door"}"#;
+    let read = ["read", "--plugin", plugin.to_str().unwrap(), "log", "--option", token];
+    let with = |more: &[&'static str]| [&read[..], more].concat();
+    assert!(place.fails(1, &read).contains("secret"));
+    fs::create_dir(place.path("secrets")).unwrap();
+    place.write("secrets/door", "open\0sesame\n");
+    // A plugin whose batches have none of the standard columns is read all the same.
+    assert_eq!(place.ok(&with(&["--secrets", "secrets"])).trim(), r#"{"line":"one","number":1}"#);
+    let stats = place.json(&with(&["--secrets", "secrets", "--stats", "--dedup"]));
+    assert_eq!((&stats["read"], &stats["entities"]), (&json!(2), &Value::Null));
+    assert_eq!(stats["inputs"], json!([{"input": "log", "used": 0, "rejected": 1}]));
+    let wrong = place.command(&with(&["--secrets-env", "MY_"])).env("MY_DOOR", "close").output().unwrap();
+    assert!(errors(&wrong).contains("wrong") && !errors(&wrong).contains("close"), "{}", errors(&wrong));
+}
+
+/// The lines often enough for about `bytes`, with ids of their own.
+fn big_log(place: &Place, name: &str, bytes: usize) {
+    let line = sign_in("ID", "ann@x.com", "2026-03-01T08:00:00Z").to_string();
+    let mut text = String::with_capacity(bytes + 1000);
+    let mut id = 0;
+    while text.len() < bytes {
+        text.push_str(&line.replace("ID", &format!("{id:032}")));
+        text.push('\n');
+        id += 1;
+    }
+    place.write(name, text);
+}
+
+/// The most memory a run needed, KiB, as the kernel counts it.
+fn peak_memory(place: &Place, args: &[&str]) -> u64 {
+    let mut child = place.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(peak);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert!(child.wait().unwrap().success(), "{args:?}");
+    peak
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_is_flat_whatever_the_input_and_format() {
+    let place = Place::new();
+    big_log(&place, "small.json", 8 << 20);
+    big_log(&place, "big.json", 120 << 20);
+    for (what, allowance) in [
+        (&[][..], 16),
+        (&["--out", "x.parquet"], 64),
+        (&["--out", "x.arrow"], 16),
+        (&["--stats", "--dedup"], 48),
+    ] {
+        let peak = |log| peak_memory(&place, &[&["-q", "read", "--plugin", "azure-ad", log], what].concat());
+        let (small, big) = (peak("small.json"), peak("big.json"));
+        println!("{what:?}: {small} KiB, {big} KiB");
+        assert!(big < small + (allowance << 10), "{what:?}: {small} KiB, then {big} KiB");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    use std::io::Read;
+    let place = Place::new();
+    big_log(&place, "big.json", 16 << 20);
+    for format in ["ndjson", "parquet", "arrow", "arrow-stream"] {
+        let args = ["-q", "read", "--plugin", "azure-ad", "--format", format, "big.json"];
+        let mut child = place.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut start = [0; 4];
+        child.stdout.take().unwrap().read_exact(&mut start).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{format}: {}", errors(&output));
+    }
+    // Nor one of stderr, which every rejected record goes to.
+    place.write("junk.json", "junk\n".repeat(20_000));
+    let args = ["read", "--plugin", "azure-ad", "junk.json", "--out", "none.jsonl"];
+    let mut child = place.command(&args).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+#[cfg(unix)]
+fn an_interrupted_read_leaves_no_half_file() {
+    let place = Place::new();
+    big_log(&place, "big.json", 150 << 20);
+    place.write("x.parquet", "before");
+    for name in ["x.parquet", "x.jsonl", "x.arrow"] {
+        let before = names(&place);
+        let args = ["-q", "read", "--plugin", "azure-ad", "big.json", "--out", name];
+        let mut child = place.command(&args).stderr(Stdio::piped()).spawn().unwrap();
+        let partial = place.path(&format!("{name}.partial"));
+        while !partial.exists() {
+            assert!(child.try_wait().unwrap().is_none(), "ended before it could be interrupted");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", errors(&output));
+        assert!(errors(&output).contains("cancelled"), "{}", errors(&output));
+        assert_eq!(names(&place), before);
+    }
+    assert_eq!(place.read("x.parquet"), "before");
+}
+
+#[test]
+fn repeats_are_left_out_of_what_is_read_and_reused_ids_are_not() {
+    let place = Place::new();
+    let mut lines = day(&["ann", "bob"], "2026-03-01");
+    lines.extend_from_within(..1);
+    lines.push(lines[0].replace("Portal", "Mail"));
+    place.write("a.json", lines.join("\n"));
+    place.write("b.json", &lines[1]);
+    let read = ["read", "--plugin", "azure-ad", "a.json", "b.json", "--stats"];
+    assert_eq!(place.json(&read)["rejected"], json!({}));
+    let stats = place.json(&[&read[..], &["--dedup"]].concat());
+    assert_eq!((&stats["used"], &stats["rejected"]), (&json!(3), &json!({"duplicate": 2})));
+    assert_eq!(stats["ids"]["distinct"], 2);
+    assert_eq!(stats["inputs"][1], json!({"input": "b.json", "used": 0, "rejected": 1}));
+}
+
+/// Forty sign-ins of one user on each of two days, enough for a model.
+fn trained_on_two_days(more: &str) -> Place {
+    let place = Place::new();
+    place.write("pipeline.toml", format!("{PIPELINE}\n{more}"));
+    for date in ["2026-03-01", "2026-03-02"] {
+        place.write(&format!("logs/{date}.json"), day(&["ann@x.com"; 40], date).join("\n"));
+    }
+    assert_eq!(place.train(&[])["counts"]["used"], 80);
+    place
+}
+
+#[test]
+fn training_counts_a_record_once_within_files_runs_and_across_runs() {
+    let place = trained_on_two_days("");
+    let old = day(&["ann@x.com"; 40], "2026-03-02");
+    let new = day(&["ann@x.com"; 30], "2026-03-03");
+    // Within a file, in another file of the day, in a later period, and from an earlier run; one id has two bodies.
+    let reused = new[1].replace("Portal", "Mail");
+    let here = [new.join("\n"), new[0].clone(), reused, old[5].clone()].join("\n");
+    place.write("2026-03-03a.json", here);
+    place.write("2026-03-03b.json", &new[1]);
+    place.write("2026-03-04.json", &new[2]);
+    let files = ["-f", "2026-03-03a.json", "-f", "2026-03-03b.json", "-f", "2026-03-04.json"];
+    let report = place.train(&files);
+    assert_eq!(report["counts"]["used"], 31);
+    assert_eq!(report["counts"]["rejected"], json!({"duplicate": 4}));
+    // Late, but within the history: used. Older than what is kept: neither used nor called a repeat.
+    place.write("late.json", sign_in("late", "ann@x.com", "2026-03-01T23:00:00Z").to_string());
+    assert_eq!(place.train(&["-f", "late.json"])["counts"]["used"], 1);
+    place.write("pipeline.toml", format!("{PIPELINE}max_history = \"1d\"\n"));
+    place.write("2026-03-05.json", day(&["ann@x.com"; 40], "2026-03-05").join("\n"));
+    place.train(&["-f", "2026-03-05.json"]);
+    let older = place.train(&["-f", "late.json"]);
+    assert_eq!(older["counts"]["rejected"], json!({"time-out-of-range": 1}));
+}
+
+#[test]
+fn inference_counts_a_record_once_within_a_run_and_across_runs_if_asked() {
+    let place = trained_on_two_days("");
+    let new = day(&["ann@x.com"; 30], "2026-03-03");
+    let reused = new[1].replace("Portal", "Mail");
+    place.write("2026-03-03a.json", [new.join("\n"), new[0].clone(), reused].join("\n"));
+    place.write("2026-03-03b.json", &new[1]);
+    place.write("2026-03-04.json", &new[2]);
+    let files = ["-f", "2026-03-03a.json", "-f", "2026-03-03b.json", "-f", "2026-03-04.json"];
+    for more in [&["--forget"][..], &[]] {
+        let report = place.infer(&[&files[..], more].concat());
+        assert_eq!(report["counts"]["used"], 31);
+        assert_eq!(report["counts"]["rejected"], json!({"duplicate": 3}));
+    }
+    let scores = place.scores();
+    // Again: the same scores, or nothing at all.
+    place.infer(&files);
+    assert_eq!(place.scores(), scores);
+    place.write("pipeline.toml", format!("{PIPELINE}\n[infer]\nknown = \"skip\"\n"));
+    place.write("next.json", sign_in("next", "ann@x.com", "2026-03-03T23:00:00Z").to_string());
+    let again = place.infer(&[&files[..], &["-f", "next.json"]].concat());
+    assert_eq!(again["counts"]["rejected"], json!({"duplicate": 34}));
+    assert_eq!(place.scores().into_keys().collect::<Vec<_>>(), ["next"]);
+    // What is not remembered is not known.
+    place.write("more.json", sign_in("more", "ann@x.com", "2026-03-03T23:01:00Z").to_string());
+    for _ in 0..2 {
+        assert_eq!(place.infer(&["-f", "more.json", "--forget"])["counts"]["used"], 1);
+    }
+}
+
+#[test]
+fn findings_show_users_as_written_and_records_without_user_are_kept_if_asked() {
+    let place = trained_on_two_days("[profile.entity]\nwithout = \"keep\"\n");
+    let lines = day(&["Ann@X.COM", "aNN@x.com", "-", "unknown"], "2026-03-03");
+    place.write("new.json", lines.join("\n"));
+    let report = place.infer(&["-f", "new.json", "--threshold=-1000"]);
+    assert_eq!(report["counts"]["used"], 4);
+    assert_eq!(report["counters"]["without-entity"], 2);
+    let found: Vec<_> = place.lines("findings.jsonl");
+    let written = |name: &str| -> Vec<&str> {
+        let of = found.iter().filter(|finding| finding["user"] == name);
+        of.map(|finding| finding["user_as_written"].as_str().unwrap()).collect()
+    };
+    assert_eq!(written("ann@x.com"), ["Ann@X.COM", "aNN@x.com"]);
+    assert_eq!(written("unknown"), ["unknown"; 2]);
+    let summary = found[0]["summary"].as_str().unwrap();
+    assert!(summary.starts_with("Ann@X.COM: "), "{summary}");
+    // Without the policy they are rejected.
+    place.write("pipeline.toml", PIPELINE);
+    let report = place.infer(&["-f", "new.json"]);
+    assert_eq!(report["counts"]["rejected"], json!({"no-entity": 2}));
 }

@@ -123,6 +123,44 @@ fn the_same_rules_hold_in_a_process_of_its_own() {
 }
 
 #[test]
+fn a_library_that_is_checked_in_a_process_of_its_own_is_not_loaded_here() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let remotely = |library: &Path| {
+        let remote = RemoteOptions::new(env!("CARGO_BIN_EXE_dfp-under-test"), library);
+        check(&CheckOptions { remote: Some(remote), ..CheckOptions::new(library) }).unwrap()
+    };
+    let library = compile_c(&dir, "words.c", "GOOD");
+    let report = remotely(&library);
+    assert_eq!(
+        (report.plugin.as_str(), report.component.as_str()),
+        ("dfp.test.words 1.0", "words"),
+        "{report}"
+    );
+    for name in ["load/library", "load/symbols", "load/texts", "data/release"] {
+        assert_eq!(report.check(name).map(|check| check.outcome), Some(Outcome::Passed), "{report}");
+    }
+    let report = remotely(&compile_c(&dir, "words.c", "OTHER_FINGERPRINT"));
+    assert!(fault(&report, "load/library").contains("build it anew"), "{report}");
+
+    // One that never gets so far as to be asked.
+    let source = dir.path().join("bomb.c");
+    std::fs::write(
+        &source,
+        "#include <stdlib.h>\n__attribute__((constructor)) static void go(void) { abort(); }\n",
+    )
+    .unwrap();
+    let bomb = dir.path().join("libbomb.so");
+    let cc = Command::new("cc").args(["-fPIC", "-shared", "-o"]).arg(&bomb).arg(source).status().unwrap();
+    assert!(cc.success());
+    let report = remotely(&bomb);
+    assert!(fault(&report, "load/library").contains("signal 6 (SIGABRT)"), "{report}");
+
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    assert!(!maps.contains(dir.path().to_str().unwrap()), "nothing of it is in this process");
+}
+
+#[test]
 fn our_own_source_keeps_every_rule() {
     let _alone = alone();
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/azure_ad");

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use dfp_core::{CancelToken, Counts, Error, ErrorKind, Level, Reject, Result, Source};
-use dfp_host::remote::{RemoteOptions, RemoteSource, Timeouts};
-use dfp_host::{LocalHost, Plugins};
+use dfp_core::{FitContext, Stage, Trainer};
+use dfp_host::remote::{RemoteOptions, RemoteSource, RemoteStage, RemoteTrainer, Timeouts};
+use dfp_host::{LocalHost, Plugins, Policy, SecretKey, seal};
 use tempfile::TempDir;
 
 fn options(library: &Path) -> RemoteOptions {
@@ -89,6 +90,119 @@ fn a_source_does_the_same_in_its_own_process() {
     let there = run(|host| Ok(Box::new(RemoteSource::create(&options(&library), &config, host)?))).unwrap();
     assert!(here.counts.balanced() && here.batches.len() > 1);
     assert_eq!(here, there);
+}
+
+/// A copy of a library in a directory of its own, which this process never loads.
+fn copied(dir: &TempDir, name: &str) -> PathBuf {
+    let copy = dir.path().canonicalize().unwrap().join(name);
+    std::fs::copy(beside(name), &copy).unwrap();
+    copy
+}
+
+fn is_loaded_here(library: &Path) -> bool {
+    std::fs::read_to_string("/proc/self/maps").unwrap().contains(library.to_str().unwrap())
+}
+
+/// Plugins of a directory, run by the program.
+fn isolating(dir: &TempDir) -> Plugins {
+    let program = RemoteOptions::of_program(env!("CARGO_BIN_EXE_dfp-under-test"));
+    Plugins::new().search(dir.path()).isolated_by(program)
+}
+
+#[test]
+fn an_isolated_source_says_what_it_is_and_works_without_being_loaded_here() {
+    let dir = tempfile::tempdir().unwrap();
+    let library = copied(&dir, "libdfp_azure_ad.so");
+    let here =
+        Plugins::new().find(dfp_host::Kind::Source, beside("libdfp_azure_ad.so").to_str().unwrap()).unwrap();
+    let source = isolating(&dir).isolated_source("azure-ad").unwrap();
+    let told = source.description();
+    assert_eq!((told.id.as_str(), told.title.as_str()), (here.id(), here.title()));
+    assert_eq!((told.profile.as_str(), told.config_schema.as_str()), (here.profile(), here.config_schema()));
+    assert_eq!(told.flags, here.flags());
+    let sample = dir.path().join("one.json");
+    std::fs::write(&sample, "{}\n[").unwrap();
+    let config = serde_json::json!({ "inputs": [sample] }).to_string();
+    let run = run(|host| Ok(Box::new(source.create(&config, host)?))).unwrap();
+    assert!(run.counts.balanced() && run.counts.read > 0, "{run:?}");
+    assert!(!is_loaded_here(&library));
+
+    // Named by path and id; and what is not there.
+    let by_path = format!("{}#azure-ad", library.display());
+    assert_eq!(isolating(&dir).isolated_source(&by_path).unwrap().description().id, "azure-ad");
+    let error = isolating(&dir).isolated_source(&format!("{}#b", library.display())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().contains("source \"azure-ad\""), "{error}");
+    let error = isolating(&dir).isolated_source("azure-ed").unwrap_err();
+    assert!(error.to_string().contains("libdfp_azure_ed.so"), "{error}");
+    let error = Plugins::new().search(dir.path()).isolated_source("azure-ad").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidState);
+}
+
+#[test]
+fn an_isolated_source_gets_no_input_or_secret_but_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    copied(&dir, "libdfp_test_plugin.so");
+    let source = isolating(&dir).isolated_source("test_plugin").unwrap();
+    let secrets = || dfp_host::Secrets::of([("door", b"open\0sesame".to_vec())]);
+    let token = r#"{"inputs": [], "token": {"$secret": "door"}}"#;
+    source.create(token, Arc::new(LocalHost::new().secrets(secrets()))).unwrap();
+    let other = r#"{"inputs": [], "token": {"$secret": "window"}}"#;
+    let error = source.create(other, Arc::new(LocalHost::new().secrets(secrets()))).map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+}
+
+#[test]
+fn an_isolated_source_is_held_to_the_policy_and_its_manifest() {
+    let dir = tempfile::tempdir().unwrap();
+    let library = copied(&dir, "libdfp_azure_ad.so");
+    // Sealing loads: another copy, as another program would.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let key = SecretKey::from_seed([3; 32]).unwrap();
+    let sealed = seal(&copied(&elsewhere, "libdfp_azure_ad.so"), None, Some(&key)).unwrap();
+    let manifest = dir.path().join(sealed.file_name().unwrap());
+    let decisions = Arc::new(Mutex::new(Vec::new()));
+    let find = |policy: Policy| {
+        let seen = decisions.clone();
+        let plugins =
+            isolating(&dir).policy(policy).audit(move |audit| seen.lock().unwrap().push(audit.clone()));
+        plugins.isolated_source("azure-ad")
+    };
+    assert!(find(Policy::Hash).unwrap_err().to_string().contains("dfp plugin seal"));
+    std::fs::rename(sealed, &manifest).unwrap();
+    let signed = Policy::Signed { keys: vec![key.public()] };
+    find(signed.clone()).unwrap();
+    let other = Policy::Signed { keys: vec![SecretKey::from_seed([4; 32]).unwrap().public()] };
+    assert!(find(other).unwrap_err().to_string().contains("not one of yours"));
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, text.replace("version = \"0.1.0\"", "version = \"0.2.0\"")).unwrap();
+    assert!(find(Policy::Hash).unwrap_err().to_string().contains("0.2.0"));
+    assert!(find(signed).unwrap_err().to_string().contains("changed since it was signed"));
+    let refusals: Vec<bool> = decisions.lock().unwrap().iter().map(|audit| audit.refused.is_some()).collect();
+    // What the process found wrong is its own decision.
+    assert_eq!(refusals, [true, false, true, false, true]);
+    assert!(!is_loaded_here(&library));
+}
+
+#[test]
+fn what_instances_say_about_themselves_comes_over() {
+    let library = beside("libdfp_test_plugin.so");
+    let at = |id: &str| RemoteOptions { id: Some(id.to_owned()), ..options(&library) };
+    let host = || Arc::new(LocalHost::new());
+    let lines = RemoteSource::create(&at("lines"), "{}", host()).unwrap();
+    assert_eq!(lines.introspect().unwrap(), Some(serde_json::json!({})));
+    let batch = RecordBatch::try_from_iter([(
+        "n",
+        Arc::new(arrow_array::Float64Array::from(vec![1.0])) as arrow_array::ArrayRef,
+    )])
+    .unwrap();
+    let mut rows = RemoteStage::create(&at("rows"), "{}", host()).unwrap();
+    rows.bind(batch.schema()).unwrap();
+    rows.push(batch.clone()).unwrap();
+    assert_eq!(rows.introspect().unwrap(), Some(serde_json::json!({"ready": 1, "held": 0})));
+    let means = RemoteTrainer::create(&at("means"), r#"{"column": "n"}"#, host()).unwrap();
+    means.fit(&batch, &FitContext::default()).unwrap();
+    assert_eq!(means.introspect().unwrap(), Some(serde_json::json!({"fits": 1})));
 }
 
 #[test]
@@ -261,7 +375,7 @@ fn the_sandbox_denies_all_but_computing() {
     assert_eq!(text.matches("DONE").count(), 1, "{text}");
     for deed in [
         "write", "append", "mkdir", "unlink", "memfd", "inet", "unix", "fork", "exec", "ptrace", "kill",
-        "io_uring", "limit",
+        "owner", "io_uring", "limit",
     ] {
         let denied = [" EPERM", " EACCES"].iter().any(|outcome| text.contains(&format!("{deed}{outcome}")));
         assert!(denied, "{deed}: {text}");

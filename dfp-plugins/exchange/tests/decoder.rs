@@ -173,6 +173,11 @@ fn words_of_success_and_failure() {
     let failed =
         r#"{"CreationTime":"2024-05-06T07:08:09","Operation":"UserLoginFailed","ResultStatus":"Success"}"#;
     assert_eq!(run(failed).column("_outcome"), ["failure"]);
+    let none =
+        r#"{"CreationTime":"2024-05-06T07:08:09","Operation":"x","ResultStatus":"Success","LogonError":""}"#;
+    let kept =
+        dfp_records_testing::run::<Audit>(host(none.as_bytes(), usize::MAX), config(",\"missing\":[]"));
+    assert_eq!(kept.column("_outcome"), ["success"], "an empty error is none, even if kept as a value");
 }
 
 #[test]

@@ -741,10 +741,10 @@ pub struct Seen<'a> {
 
 impl<'a> Seen<'a> {
     /// The value of the field with this index in [`Log::watched`], as it stands in the source: a string without its
-    /// quotes, escapes unresolved; anything else as it is written. `None` if it is missing.
+    /// quotes, escapes unresolved; anything else as it is written. `None` if it is missing, or empty.
     pub fn get(&self, index: usize) -> Option<&'a [u8]> {
         let value = self.decoder.find(self.record, &self.decoder.plan.watched[index])?;
-        Some(value.raw)
+        Some(value.raw).filter(|raw| !raw.is_empty())
     }
 
     /// Whether the field with this index is one of some words, in any case and without the blanks around it.

@@ -5,7 +5,6 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 
-use arrow_array::{Array, RecordBatch, StructArray};
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::SchemaRef;
 use arrow_schema::ffi::FFI_ArrowSchema;
@@ -13,6 +12,7 @@ use dfp_core::{BatchStream, Error, ErrorKind, Result};
 
 use crate::boundary::{c_string, caught, dropped};
 use crate::c::DFP_STREAM_CODE_BASE;
+use crate::export::export_batch;
 
 /// `struct ArrowSchema` of the C Data Interface: a plain view, which frees nothing when dropped.
 #[repr(C)]
@@ -176,17 +176,6 @@ impl Exported {
         self.last_error = Some(c_string(&error.to_string()));
         DFP_STREAM_CODE_BASE + error.kind().code()
     }
-}
-
-/// `batch` as a C struct, freed when dropped or by whoever receives it.
-///
-/// # Errors
-/// [`ErrorKind::SchemaMismatch`] if the batch is not of the schema `declared`.
-pub fn export_batch(batch: RecordBatch, declared: &SchemaRef) -> Result<FFI_ArrowArray> {
-    if batch.schema_ref() != declared {
-        return Err(Error::new(ErrorKind::SchemaMismatch, "a batch is of another schema than was declared"));
-    }
-    Ok(FFI_ArrowArray::new(&StructArray::from(batch).to_data()))
 }
 
 /// # Safety

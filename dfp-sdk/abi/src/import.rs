@@ -1,13 +1,12 @@
 //! Batch streams coming in through Arrow's C structs.
 //!
 //! The other side is not believed: whatever arrow-rs would take on trust or panic about is looked at first, and every
-//! batch is validated in full. What no reader of C structs can see is a pointer into the void or a buffer shorter than
-//! its offsets say.
+//! batch is validated in full.
 
 use std::ffi::{CStr, c_int};
+use std::sync::Arc;
 
-use arrow_array::ffi::from_ffi_and_data_type;
-use arrow_array::{Array, RecordBatch, RecordBatchOptions, StructArray};
+use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::ffi::FFI_ArrowSchema;
 use arrow_schema::{DataType, Schema, SchemaRef};
@@ -16,15 +15,14 @@ use dfp_core::{BatchStream, Error, ErrorKind, Result};
 use crate::arrow::{ArrowArray, ArrowArrayStream, ArrowSchema};
 use crate::boundary::{caught, foreign_text};
 use crate::c::DFP_STREAM_CODE_BASE;
+use crate::take::{Source, Values, damaged};
 
 /// Types nested deeper than this are refused: no log needs them, and every reader recurses.
 const MAX_DEPTH: usize = 32;
 /// Columns of one struct.
 const MAX_CHILDREN: i64 = 1 << 16;
-/// Rows of one array, those before its offset included.
-const MAX_ROWS: i64 = i32::MAX as i64;
 
-fn refused(what: impl Into<String>) -> Error {
+pub(crate) fn refused(what: impl Into<String>) -> Error {
     Error::new(ErrorKind::BadData, what)
 }
 
@@ -73,15 +71,13 @@ pub unsafe fn borrowed_schema(schema: *const ArrowSchema) -> Result<SchemaRef> {
 pub fn schema_crosses(schema: &Schema) -> Result<()> {
     match schema.fields().iter().find(|field| !crosses(field.data_type())) {
         None => Ok(()),
-        Some(field) => Err(Error::new(
-            ErrorKind::Unsupported,
-            format!(
-                "column {:?} is of type {}, which does not cross the border",
-                field.name(),
-                field.data_type()
-            ),
-        )),
+        Some(field) => Err(not_crossing(&format!("column {:?}", field.name()), field.data_type())),
     }
+}
+
+pub(crate) fn not_crossing(what: &str, data_type: &DataType) -> Error {
+    let what = format!("{what} is of type {data_type}, which does not cross the border");
+    Error::new(ErrorKind::Unsupported, what)
 }
 
 /// Looks at all that arrow-rs follows without looking.
@@ -150,9 +146,13 @@ fn crosses(data_type: &DataType) -> bool {
         | DataType::Decimal128(..) => true,
         DataType::List(item) | DataType::LargeList(item) => crosses(item.data_type()),
         DataType::Struct(fields) => fields.iter().all(|field| crosses(field.data_type())),
-        DataType::Dictionary(keys, values) => **keys == DataType::Int32 && **values == DataType::Utf8,
-        other => other.is_integer() || other.is_floating(),
+        other => other.is_integer() || other.is_floating() || is_text_dictionary(other),
     }
+}
+
+/// The one kind of dictionary that crosses.
+pub(crate) fn is_text_dictionary(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Dictionary(keys, values) if **keys == DataType::Int32 && **values == DataType::Utf8)
 }
 
 /// Takes a batch that the other side filled in, whether or not it can be used. Its memory stays where it is, and is
@@ -165,148 +165,44 @@ fn crosses(data_type: &DataType) -> bool {
 /// `array` was filled by the rules of the C Data Interface: its pointers are NULL or lead to what the interface says, with
 /// buffers as long as lengths and offsets claim.
 pub unsafe fn import_batch(array: FFI_ArrowArray, schema: &SchemaRef) -> Result<RecordBatch> {
-    let data_type = DataType::Struct(schema.fields().clone());
-    let view: *const FFI_ArrowArray = &raw const array;
+    // SAFETY: the caller's promise.
+    unsafe { taken(array, schema, Values::Foreign) }
+}
+
+/// Takes a batch whose values were looked at before: what a host hands to a plugin was made by Rust code, or came in through
+/// [`import_batch`]. Numbers and pointers of the structs are checked, the values are not read.
+///
+/// # Errors
+/// As [`import_batch`].
+///
+/// # Safety
+/// As [`import_batch`], and all values are what Arrow demands: offsets do not fall, texts are UTF-8, keys are in their
+/// dictionary.
+pub unsafe fn import_valid_batch(array: FFI_ArrowArray, schema: &SchemaRef) -> Result<RecordBatch> {
+    // SAFETY: the caller's promise.
+    unsafe { taken(array, schema, Values::Valid) }
+}
+
+/// # Safety
+/// As [`import_batch`], and `values` is true.
+unsafe fn taken(array: FFI_ArrowArray, schema: &SchemaRef, values: Values) -> Result<RecordBatch> {
+    let owner = Arc::new(array);
     // SAFETY: both types have the layout of the C struct.
-    let view = unsafe { &*view.cast::<ArrowArray>() };
+    let view = unsafe { &*Arc::as_ptr(&owner).cast::<ArrowArray>() };
     if view.offset != 0 {
         return Err(refused("a batch has an offset of its own"));
     }
-    // SAFETY: the caller's promise.
-    unsafe { check_array(view, &data_type, 0) }?;
-    if array.is_empty() {
-        return Ok(RecordBatch::new_empty(schema.clone()));
-    }
-    let damaged = |error| Error::caused(ErrorKind::BadData, "taking a batch from the C border", error);
+    let data_type = DataType::Struct(schema.fields().clone());
     caught(|| {
-        let rows = array.len();
-        // SAFETY: the caller's promise; what it cannot promise is checked above and below.
-        let data = unsafe { from_ffi_and_data_type(array, data_type) }.map_err(damaged)?;
-        data.validate_full().map_err(damaged)?;
-        let table = StructArray::from(data);
-        if table.null_count() > 0 {
+        // SAFETY: the caller's promise; all memory is the owner's.
+        let batch = unsafe { Source::new(view, &data_type, &owner, values) }?;
+        if batch.nulls()?.is_some() {
             return Err(refused("a batch has rows that are null as a whole"));
         }
-        let columns = table.into_parts().1;
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.len()));
+        let columns = batch.columns(schema.fields())?;
         RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(damaged)
     })
-}
-
-/// Where a type's offsets are wide, narrow, or not there at all.
-#[derive(Clone, Copy)]
-enum Offsets {
-    None,
-    Narrow,
-    Wide,
-}
-
-/// How a type lies in memory: buffers (validity first), offsets, and whether a data buffer follows them.
-fn shape(data_type: &DataType) -> (i64, Offsets) {
-    match data_type {
-        DataType::Struct(_) => (1, Offsets::None),
-        DataType::List(_) => (2, Offsets::Narrow),
-        DataType::LargeList(_) => (2, Offsets::Wide),
-        DataType::Utf8 | DataType::Binary => (3, Offsets::Narrow),
-        DataType::LargeUtf8 | DataType::LargeBinary => (3, Offsets::Wide),
-        _ => (2, Offsets::None),
-    }
-}
-
-/// Looks at all that arrow-rs follows without looking, at least `rows` rows long.
-///
-/// # Safety
-/// As [`import_batch`].
-unsafe fn check_array(array: &ArrowArray, data_type: &DataType, rows: i64) -> Result<()> {
-    if array.release.is_none() {
-        return Err(refused(format!("an array of type {data_type} is missing or already released")));
-    }
-    let sane = (0..=MAX_ROWS).contains(&array.length)
-        && (0..=MAX_ROWS).contains(&array.offset)
-        && array.length + array.offset <= MAX_ROWS
-        && (-1..=array.length).contains(&array.null_count);
-    if !sane || array.length < rows {
-        return Err(refused(format!(
-            "an array of type {data_type} has length {}, offset {}, null count {}",
-            array.length, array.offset, array.null_count
-        )));
-    }
-    let (n_buffers, offsets) = shape(data_type);
-    if array.n_buffers != n_buffers || array.buffers.is_null() {
-        return Err(refused(format!("an array of type {data_type} has {} buffers", array.n_buffers)));
-    }
-    // SAFETY: the list is not NULL and has n_buffers pointers.
-    let buffer = |index: usize| unsafe { array.buffers.add(index).read_unaligned() };
-    let end = array.offset + array.length;
-    if (buffer(0).is_null() && array.null_count > 0) || (n_buffers > 1 && end > 0 && buffer(1).is_null()) {
-        return Err(refused(format!("a buffer of an array of type {data_type} is missing")));
-    }
-    if end > 0 {
-        let last = match offsets {
-            Offsets::None => 0,
-            // SAFETY: the offsets are not NULL and reach to `end`.
-            Offsets::Narrow => unsafe { check_offsets::<i32>(buffer(1).cast(), array) }?,
-            // SAFETY: as above.
-            Offsets::Wide => unsafe { check_offsets::<i64>(buffer(1).cast(), array) }?,
-        };
-        if n_buffers == 3 && last > 0 && buffer(2).is_null() {
-            return Err(refused(format!("the bytes of an array of type {data_type} are missing")));
-        }
-    }
-    // SAFETY: the caller's promise.
-    unsafe { check_children(array, data_type) }
-}
-
-/// Offsets must not be negative and must not fall. Answers with the last one.
-///
-/// # Safety
-/// `offsets` leads to one more offset than the array has rows, those before its own offset included.
-unsafe fn check_offsets<T: Copy + Ord + Default + Into<i64>>(
-    offsets: *const T,
-    array: &ArrowArray,
-) -> Result<i64> {
-    if !offsets.is_aligned() {
-        return Err(refused("an array's offsets are not aligned"));
-    }
-    let count = (array.offset + array.length) as usize + 1;
-    // SAFETY: the caller's promise, and aligned.
-    let offsets = &unsafe { std::slice::from_raw_parts(offsets, count) }[array.offset as usize..];
-    if offsets[0] < T::default() || !offsets.is_sorted() {
-        return Err(refused("an array's offsets are negative or fall"));
-    }
-    Ok(offsets[offsets.len() - 1].into())
-}
-
-/// # Safety
-/// As [`import_batch`].
-unsafe fn check_children(array: &ArrowArray, data_type: &DataType) -> Result<()> {
-    let (types, rows): (Vec<&DataType>, i64) = match data_type {
-        DataType::Struct(fields) => {
-            (fields.iter().map(|field| field.data_type()).collect(), array.offset + array.length)
-        }
-        DataType::List(item) | DataType::LargeList(item) => (vec![item.data_type()], 0),
-        _ => (Vec::new(), 0),
-    };
-    if array.n_children != types.len() as i64 || (array.n_children > 0 && array.children.is_null()) {
-        return Err(refused(format!("an array of type {data_type} has {} children", array.n_children)));
-    }
-    for (index, child_type) in types.into_iter().enumerate() {
-        // SAFETY: the list is not NULL and has n_children pointers, each NULL or an array.
-        let child = unsafe { array.children.add(index).read_unaligned().as_ref() };
-        let child = child.ok_or_else(|| refused(format!("child {index} of an array is missing")))?;
-        // SAFETY: the caller's promise covers children.
-        unsafe { check_array(child, child_type, rows) }?;
-    }
-    // SAFETY: NULL or an array.
-    match (unsafe { array.dictionary.as_ref() }, data_type) {
-        // SAFETY: the caller's promise covers dictionaries.
-        (Some(values), DataType::Dictionary(_, values_type)) => unsafe {
-            check_array(values, values_type, 0)
-        },
-        (None, DataType::Dictionary(..)) => Err(refused("a dictionary is missing")),
-        (Some(_), _) => Err(refused(format!("an array of type {data_type} has a dictionary"))),
-        (None, _) => Ok(()),
-    }
 }
 
 /// A stream that the other side makes. Ends after its first error; released when dropped.

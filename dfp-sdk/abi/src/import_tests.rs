@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    ArrayRef, BinaryArray, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int64Array,
-    LargeStringArray, ListArray, StringArray, TimestampNanosecondArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int64Array,
+    LargeStringArray, ListArray, StringArray, StructArray, TimestampNanosecondArray,
 };
 use arrow_schema::Field;
 use dfp_core::MemoryStream;
@@ -18,6 +18,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::arrow::export_stream;
+use crate::export::export_batch;
 
 fn batch() -> RecordBatch {
     let columns: [(&str, ArrayRef); 9] = [
@@ -271,12 +272,33 @@ fn foreign_failures_keep_their_meaning_and_streams_are_released_once() {
     assert_eq!(released.load(Ordering::SeqCst), cases.len() + 1);
 }
 
-/// Hands over `batch()` after `damage` was done to it, as an array.
-fn damaged(damage: impl FnOnce(&mut ArrowArray)) -> Result<RecordBatch> {
-    let batch = batch();
-    let mut array = FFI_ArrowArray::new(&StructArray::from(batch.clone()).to_data());
-    damage(unsafe { &mut *(&raw mut array).cast::<ArrowArray>() });
-    unsafe { import_batch(array, &batch.schema()) }
+fn arrow_export(batch: &RecordBatch) -> FFI_ArrowArray {
+    FFI_ArrowArray::new(&StructArray::from(batch.clone()).to_data())
+}
+
+fn our_export(batch: &RecordBatch) -> FFI_ArrowArray {
+    export_batch(batch.clone(), batch.schema_ref()).unwrap()
+}
+
+/// Hands over `batch()` after `damage` was done to it, as an array of arrow-rs's making and as one of ours. Whatever comes of
+/// it, the memory is let go.
+fn damaged(damage: impl Fn(&mut ArrowArray)) -> Result<RecordBatch> {
+    let [first, second] = [arrow_export, our_export].map(|export| {
+        let batch = batch();
+        let mut array = export(&batch);
+        damage(view(&mut array));
+        let result = unsafe { import_batch(array, &batch.schema()) };
+        let references = || batch.column(3).to_data().buffers()[0].strong_count();
+        // The batch's own, and that of `to_data`. Batches that came through hold the struct, and with it the memory.
+        assert!(result.is_ok() || references() == 2, "the memory is let go");
+        result
+    });
+    assert_eq!(first.as_ref().ok(), second.as_ref().ok());
+    first.and(second)
+}
+
+fn view(array: &mut FFI_ArrowArray) -> &mut ArrowArray {
+    unsafe { &mut *std::ptr::from_mut(array).cast::<ArrowArray>() }
 }
 
 fn child(array: &mut ArrowArray, index: usize) -> &mut ArrowArray {
@@ -347,8 +369,8 @@ fn missing_and_released_children_are_refused() {
     for missing in [true, false] {
         let mut saved = std::ptr::null_mut();
         let batch = batch();
-        let mut array = FFI_ArrowArray::new(&StructArray::from(batch.clone()).to_data());
-        let view = unsafe { &mut *(&raw mut array).cast::<ArrowArray>() };
+        let mut array = arrow_export(&batch);
+        let view = view(&mut array);
         let mut released = ArrowArray { release: None, ..*child(view, 2) };
         let mut list: Vec<_> = (0..9).map(|index| unsafe { *view.children.add(index) }).collect();
         list[2] = if missing { std::ptr::null_mut() } else { &raw mut released };
@@ -361,9 +383,8 @@ fn missing_and_released_children_are_refused() {
 #[test]
 fn a_heartbeat_may_have_no_buffers_at_all() {
     let schema = batch().schema();
-    let empty = StructArray::from(RecordBatch::new_empty(schema.clone()));
-    let mut array = FFI_ArrowArray::new(&empty.to_data());
-    let view = unsafe { &mut *(&raw mut array).cast::<ArrowArray>() };
+    let mut array = our_export(&RecordBatch::new_empty(schema.clone()));
+    let view = view(&mut array);
     for column in 0..9 {
         let column = child(view, column);
         for index in 0..column.n_buffers as usize {
@@ -371,6 +392,44 @@ fn a_heartbeat_may_have_no_buffers_at_all() {
         }
     }
     assert_eq!(unsafe { import_batch(array, &schema) }.unwrap().num_rows(), 0);
+}
+
+#[test]
+fn numbers_that_are_not_aligned_are_copied_and_offsets_refused() {
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c"]));
+    for (column, accepted) in [(numbers, true), (texts, false)] {
+        let batch = RecordBatch::try_from_iter([("c", column.clone())]).unwrap();
+        let mut array = our_export(&batch);
+        let column = child(view(&mut array), 0);
+        let bytes = unsafe { std::slice::from_raw_parts((*column.buffers.add(1)).cast::<u8>(), 24) };
+        let mut moved = vec![0_u64; 4];
+        let moved = unsafe { moved.as_mut_ptr().cast::<u8>().add(1) };
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), moved, if accepted { 24 } else { 16 }) };
+        unsafe { *column.buffers.add(1) = moved.cast() };
+        let received = unsafe { import_batch(array, batch.schema_ref()) };
+        assert_eq!(received.ok(), accepted.then_some(batch));
+    }
+}
+
+#[test]
+fn where_values_are_believed_numbers_and_pointers_are_not() {
+    let import = |damage: fn(&mut ArrowArray)| {
+        let batch = batch();
+        let mut array = our_export(&batch);
+        damage(view(&mut array));
+        unsafe { import_valid_batch(array, batch.schema_ref()) }
+    };
+    assert_eq!(import(|_| ()).unwrap(), batch());
+    let damages: [fn(&mut ArrowArray); 4] = [
+        |a| child(a, 0).length = 2,
+        |a| child(a, 3).n_buffers = 1,
+        |a| unsafe { *child(a, 0).buffers.add(2) = std::ptr::null() },
+        |a| child(a, 7).dictionary = std::ptr::null_mut(),
+    ];
+    for damage in damages {
+        assert_eq!(import(damage).unwrap_err().kind(), ErrorKind::BadData);
+    }
 }
 
 /// Hands over a schema after `damage` was done to it.

@@ -3,8 +3,8 @@
 //!
 //! Plugin authors use `dfp-plugin`, programs use `dfp-host`; both are built on this crate. The rules of the border are the
 //! comments of [`c`], which the header repeats. In short: tables are constant and live for ever; errors are inline text and
-//! own nothing; handing over an Arrow struct moves it, whether or not the call succeeds; what comes from the other side is
-//! validated before it is believed.
+//! own nothing; handing over an Arrow struct moves it, whether or not the call succeeds; what comes from a plugin
+//! is validated before it is believed, and so a plugin may believe the values its host passes.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -28,19 +28,23 @@ mod arrow;
 mod boundary;
 mod buf;
 pub mod c;
+mod export;
 mod fingerprint;
 mod import;
 mod linked;
+mod take;
 
 pub use arrow::{
-    ArrowArray, ArrowArrayStream, ArrowSchema, export_batch, export_schema, export_stream, take_array,
-    take_stream,
+    ArrowArray, ArrowArrayStream, ArrowSchema, export_schema, export_stream, take_array, take_stream,
 };
 pub use arrow_data::ffi::FFI_ArrowArray;
 pub use arrow_schema::ffi::FFI_ArrowSchema;
 pub use boundary::{answer, bytes, caught, dropped, foreign_text, report, text_lossy};
+pub use export::export_batch;
 pub use fingerprint::{FINGERPRINT, FINGERPRINT_LINE, HEADER, fingerprint};
-pub use import::{ImportedStream, borrowed_schema, import_batch, import_schema, schema_crosses};
+pub use import::{
+    ImportedStream, borrowed_schema, import_batch, import_schema, import_valid_batch, schema_crosses,
+};
 pub use linked::{Create, Kind, LinkedComponent, Make};
 
 /// A slot of a table from the other side: `None` if the table is too short to have it, or has it empty.

@@ -44,7 +44,7 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Score logs with the stored models; unusual records become findings.
     Infer(InferArgs),
-    /// Decode logs to JSON lines, and count: read, used, rejected by reason.
+    /// Decode logs to JSON lines, Parquet or Arrow, and count: read, used, rejected by reason.
     Read(ReadArgs),
     /// Look at plugins.
     #[command(subcommand)]
@@ -73,6 +73,12 @@ pub(crate) struct DemoArgs {
 pub(crate) enum LogKind {
     /// Azure AD (Entra ID) sign-ins, diagnostic records, one file a day.
     AzureAd,
+    /// AWS `CloudTrail`, gzipped files as a trail delivers them to a bucket.
+    Cloudtrail,
+    /// Duo authentications, records of the Admin API, one file a day.
+    Duo,
+    /// Exchange / Microsoft 365 unified audit records, one file a day.
+    Exchange,
 }
 
 /// `dfp generate`
@@ -80,19 +86,19 @@ pub(crate) enum LogKind {
 pub(crate) struct GenerateArgs {
     /// Kind of log.
     pub(crate) kind: LogKind,
-    /// Number of users.
-    #[arg(long, default_value_t = 120)]
-    pub(crate) users: usize,
-    /// Number of days.
-    #[arg(long, default_value_t = 75)]
-    pub(crate) days: u32,
+    /// Number of users; 120, or 60 of the talkative kinds cloudtrail and exchange, if absent.
+    #[arg(long)]
+    pub(crate) users: Option<usize>,
+    /// Number of days; 75, or 45 of the talkative kinds, if absent.
+    #[arg(long)]
+    pub(crate) days: Option<u32>,
     /// Seed; the same seed gives the same bytes.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
     /// Attacks fall into the last so many days.
     #[arg(long, default_value_t = 15)]
     pub(crate) scenario_days: u32,
-    /// Incidents of each of the seven scenarios.
+    /// Incidents of each of the kind's scenarios.
     #[arg(long, default_value_t = 3)]
     pub(crate) incidents: usize,
     /// Directory for the logs and labels.csv.
@@ -124,6 +130,9 @@ pub(crate) struct SelectionArgs {
     /// Exit with 3 if any record was rejected.
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Run the plugin in a process of its own, sandboxed, as `source.isolate` in the pipeline file does.
+    #[arg(long)]
+    pub(crate) isolate: bool,
 }
 
 /// Which models to train.
@@ -168,8 +177,22 @@ pub(crate) struct InferArgs {
     pub(crate) forget: bool,
 }
 
+/// How `dfp read` writes records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReadFormat {
+    /// One JSON object a line; what has no value is left out.
+    Ndjson,
+    /// A Parquet file, compressed with Snappy.
+    Parquet,
+    /// An Arrow IPC file.
+    Arrow,
+    /// An Arrow IPC stream.
+    ArrowStream,
+}
+
 /// `dfp read`
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct ReadArgs {
     /// Plugin id, or absolute path of a plugin library.
     #[arg(long)]
@@ -177,14 +200,38 @@ pub(crate) struct ReadArgs {
     /// Columns to decode, by dotted name; the plugin's own list if absent; may be repeated.
     #[arg(long, value_name = "NAME")]
     pub(crate) column: Vec<String>,
-    /// Only the counts, no records.
+    /// How to write records; else by --out's ending (.jsonl, .ndjson, .json, .parquet, .arrow, .feather, .arrows), or ndjson.
+    #[arg(long)]
+    pub(crate) format: Option<ReadFormat>,
+    /// Write records to this file, which appears when the run ends well, instead of stdout.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Counts, times, ids, entities and columns on stdout; records only if --out says where to.
     #[arg(long)]
     pub(crate) stats: bool,
+    /// Leave out records that came before: the same id, and nothing else different, among the last million.
+    #[arg(long)]
+    pub(crate) dedup: bool,
+    /// The plugin's configuration, a file with a JSON object.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// One member of the plugin's configuration: VALUE as JSON, or as text if it is none; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_option)]
+    pub(crate) option: Vec<(String, serde_json::Value)>,
+    /// Where the secrets are that the configuration refers to: a directory with one file for each.
+    #[arg(long, value_name = "DIR", conflicts_with = "secrets_env")]
+    pub(crate) secrets: Option<PathBuf>,
+    /// The same: how the environment variables begin that hold one each.
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) secrets_env: Option<String>,
     /// Exit with 3 if any record was rejected.
     #[arg(long)]
     pub(crate) strict: bool,
-    /// Files, directories and globs.
-    #[arg(required = true, value_name = "INPUT")]
+    /// Run the plugin in a process of its own, sandboxed.
+    #[arg(long)]
+    pub(crate) isolate: bool,
+    /// Files, directories and globs; none for a plugin whose configuration says what to read.
+    #[arg(value_name = "INPUT", required_unless_present_any = ["config", "option"])]
     pub(crate) inputs: Vec<String>,
 }
 
@@ -231,7 +278,7 @@ pub(crate) struct CheckArgs {
     /// Id of the component, if there are several.
     #[arg(long)]
     pub(crate) id: Option<String>,
-    /// Run it in a process of its own, sandboxed.
+    /// Load and run it in a process of its own, sandboxed.
     #[arg(long)]
     pub(crate) out_of_process: bool,
 }
@@ -299,6 +346,13 @@ fn parse_span(text: &str) -> Result<SignedDuration, String> {
     Ok(SignedDuration::from_secs(total))
 }
 
+fn parse_option(text: &str) -> Result<(String, serde_json::Value), String> {
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("`{text}` has no `=`; write NAME=VALUE"))?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+    Ok((name.to_owned(), value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,5 +377,18 @@ mod tests {
         for wrong in ["", "d", "60", "-1h", "0s", "9999999999999999d", "1w"] {
             assert!(parse_span(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn options_are_json_or_text() {
+        use serde_json::json;
+        let value = |text: &str| parse_option(text).unwrap().1;
+        assert_eq!(parse_option("depth=64").unwrap(), ("depth".to_owned(), json!(64)));
+        assert_eq!(value("a=skip"), json!("skip"));
+        assert_eq!(value("a=007"), json!("007"));
+        assert_eq!(value("a=\"64\""), json!("64"));
+        assert_eq!(value("a=b=c"), json!("b=c"));
+        assert_eq!(value(r#"a={"$secret":"t"}"#), json!({"$secret": "t"}));
+        assert!(parse_option("a").is_err());
     }
 }

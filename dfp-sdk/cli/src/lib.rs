@@ -24,7 +24,7 @@ pub fn main() -> ExitCode {
         // `dfp read ... | head` closes stdout early; that is no failure worth a message.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            progress::say(&format!("error: {error}"));
             exit_code(&error)
         }
     }

@@ -1,6 +1,6 @@
 //! Progress on stderr: a bar on a terminal, a line per step otherwise.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use dfp_sdk::Progress;
@@ -42,13 +42,32 @@ impl Stderr {
         };
         Self { show, step: None }
     }
+
+    /// A line beside the bar, if there is one.
+    pub(crate) fn line(&self, line: &str) {
+        match self.step.as_ref().and_then(|step| step.bar.as_ref()) {
+            Some(bar) => bar.suspend(|| say(line)),
+            None => say(line),
+        }
+    }
+}
+
+/// A line on stderr. If nobody reads it any more, that is no reason to fail.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", printable(line));
+}
+
+/// The text without what would steer a terminal: it may quote records that somebody else wrote.
+pub(crate) fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().map(shown).collect()
 }
 
 impl Step {
     fn line(&self, word: &str) {
         let Self { name, unit, done, .. } = self;
         let total = self.total.map(|n| format!(" of {n}")).unwrap_or_default();
-        eprintln!("{name}: {done}{total} {unit} {word} {:.1} s", self.started.elapsed().as_secs_f64());
+        say(&format!("{name}: {done}{total} {unit} {word} {:.1} s", self.started.elapsed().as_secs_f64()));
     }
 }
 
@@ -102,10 +121,16 @@ impl Progress for Stderr {
     }
 
     fn warn(&mut self, text: &str) {
-        let line = format!("warning: {text}");
-        match self.step.as_ref().and_then(|step| step.bar.as_ref()) {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
-        }
+        self.line(&format!("warning: {text}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_said_steers_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2J\r\nÎle\t\u{9b}m"), "a\u{fffd}[2J\u{fffd}\nÎle\u{fffd}\u{fffd}m");
     }
 }

@@ -32,7 +32,7 @@ impl Default for FitContext {
 
 /// Fits models of one kind. Parameters were checked when the trainer was made, so a fit fails on data only.
 pub trait Trainer: Send + Sync {
-    /// Learns from rows of one entity (or of all, for a population model), oldest first.
+    /// Learns from rows of one entity, oldest first; for a population model, of many, one entity after another.
     ///
     /// # Errors
     /// If there are no rows, a column is missing, or the fit was cancelled.

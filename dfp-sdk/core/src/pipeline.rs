@@ -12,7 +12,7 @@ const BATCHES_IN_FLIGHT: usize = 2;
 
 /// A source, the stages its batches pass, and the sinks they end in.
 ///
-/// The source runs on a thread of its own. Whatever fails first ends the run and is returned; sinks are then dropped
+/// The source runs on a thread of its own. Whatever fails first ends the run and is returned; sinks are then left
 /// without [`Sink::close`], so that a half-written result is not taken for a whole one.
 ///
 /// ```

@@ -69,7 +69,7 @@ pub mod reason {
     pub const NO_ENTITY: &str = "no-entity";
     /// The same record was already used.
     pub const DUPLICATE: &str = "duplicate";
-    /// Left out by a skip or only list, or by the time range asked for.
+    /// Left out by a skip or only list, or by the profile's filter.
     pub const NOT_SELECTED: &str = "not-selected";
 }
 

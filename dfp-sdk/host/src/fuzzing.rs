@@ -21,6 +21,7 @@ pub fn config(schema: &str, config: &str) -> Result<()> {
 ///
 /// # Errors
 /// If it is not valid.
+#[cfg(feature = "remote")]
 pub fn remote_batch(bytes: &[u8]) -> Result<arrow_array::RecordBatch> {
     crate::remote::decode_batch(bytes, None)
 }
@@ -29,6 +30,7 @@ pub fn remote_batch(bytes: &[u8]) -> Result<arrow_array::RecordBatch> {
 ///
 /// # Errors
 /// If a column's type does not cross the border.
+#[cfg(feature = "remote")]
 pub fn encoded_batch(batch: &arrow_array::RecordBatch) -> Result<Vec<u8>> {
     crate::remote::encode_batch(batch)
 }

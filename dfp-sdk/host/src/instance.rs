@@ -74,6 +74,12 @@ impl Canceller {
             }
         }
     }
+
+    /// What the instance says about itself. Unlike cancelling, this must not happen during another call.
+    #[cfg(feature = "remote")]
+    pub(crate) fn introspect(&self) -> Result<Option<Value>> {
+        locked(&self.0).clone().introspect()
+    }
 }
 
 /// What such a lock protects is whole at any moment, even if a thread panicked while it held it.

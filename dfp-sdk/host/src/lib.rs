@@ -21,13 +21,17 @@
 //! # Ok::<(), dfp_core::Error>(())
 //! ```
 //!
+//! Two features are off unless asked for: `remote` (plugins in a process of their own) and `check` (the conformance kit).
+//!
 //! Loading a plugin runs its code with all rights of the program; nothing here is a sandbox. What is kept out are files that
 //! somebody else could have put there: only absolute paths and named directories are looked at, and a file is refused if
 //! anybody but its owner, who must be the user or the administrator, could change it or a directory above it. What a plugin
 //! answers is checked before it is believed, and libraries stay loaded until the process ends.
 
+#[cfg(feature = "check")]
 pub mod check;
 mod config;
+mod description;
 mod error;
 mod files;
 #[doc(hidden)]
@@ -39,6 +43,7 @@ mod local;
 mod manifest;
 mod model;
 mod plugins;
+#[cfg(feature = "remote")]
 pub mod remote;
 mod secrets;
 mod sink;
@@ -47,6 +52,7 @@ mod stage;
 mod table;
 mod trust;
 
+pub use description::{ComponentDescription, Description};
 pub use dfp_abi::{Create, Kind, LinkedComponent};
 pub use error::{Error, Result, Trace};
 pub use instance::{Canceller, PLUGIN_VIOLATIONS};

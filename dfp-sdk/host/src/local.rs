@@ -93,6 +93,13 @@ impl LocalHost {
         lock(&self.counters).get(counter).copied().unwrap_or(0)
     }
 
+    /// All counters but the records read, by name.
+    pub fn counters(&self) -> BTreeMap<String, u64> {
+        let mut counters = lock(&self.counters).clone();
+        counters.remove(RECORDS_READ);
+        counters
+    }
+
     /// Records read and rejected so far, next to the records that the caller saw being `used`.
     pub fn counts(&self, used: u64) -> Counts {
         Counts { read: self.counter(RECORDS_READ), used, rejected: lock(&self.rejected).clone() }
@@ -159,7 +166,8 @@ fn open_regular(path: &Path) -> Result<File> {
 fn add(counters: &Mutex<BTreeMap<String, u64>>, name: &str, n: u64) {
     let mut counters = lock(counters);
     match counters.get_mut(name) {
-        Some(count) => *count += n,
+        // A plugin may claim anything.
+        Some(count) => *count = count.saturating_add(n),
         None => drop(counters.insert(name.to_owned(), n)),
     }
 }
@@ -197,6 +205,15 @@ mod tests {
     }
 
     #[test]
+    fn a_counter_stays_at_its_most() {
+        let host = LocalHost::new();
+        for n in [1, u64::MAX, 1] {
+            host.count("records", n);
+        }
+        assert_eq!(host.counter("records"), u64::MAX);
+    }
+
+    #[test]
     fn rejects_are_counted_and_handed_on() {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let sink = seen.clone();
@@ -207,6 +224,8 @@ mod tests {
         let counts = host.counts(1);
         assert!(counts.balanced());
         assert_eq!(counts.rejected["odd"], 1);
+        host.count("unreadable:x", 2);
+        assert_eq!(host.counters(), [("unreadable:x".to_owned(), 2)].into());
         assert_eq!(seen.lock().unwrap().len(), 2);
     }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use dfp_abi::{FINGERPRINT, Kind};
 use serde::{Deserialize, Serialize};
 
+use crate::description::Description;
 use crate::error::{Error, Result};
 use crate::files::{CheckedFile, Digest, checked_file, hex, unhex};
 use crate::library::Plugin;
@@ -88,6 +89,61 @@ pub(crate) fn is_manifest(path: &Path) -> bool {
     path.file_name().and_then(OsStr::to_str).is_some_and(|name| name.ends_with(SUFFIX))
 }
 
+/// The first manifest, by name, in the library's directory that names the library, whatever else is wrong with it.
+pub(crate) fn naming(library: &Path) -> Option<PathBuf> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(library.parent()?)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| is_manifest(path))
+        .collect();
+    paths.sort();
+    let name = library.file_name()?.to_str()?;
+    paths.into_iter().find(|path| read_text(path).is_some_and(|text| names(&text, name)))
+}
+
+/// The library that a manifest leads to, if it names one, whatever else is wrong with it.
+#[cfg(feature = "check")]
+pub(crate) fn library_of(manifest: &Path) -> Option<PathBuf> {
+    let file = file_in(&read_text(manifest)?)?;
+    is_file_name(&file).then(|| manifest.with_file_name(file))
+}
+
+/// A manifest's text, if it can be one. What would block or never end is left alone.
+fn read_text(path: &Path) -> Option<String> {
+    let mut text = String::new();
+    let file = path.metadata().ok()?.is_file().then(|| std::fs::File::open(path).ok())??;
+    file.take(MAX_BYTES).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// Whether a manifest's text names `file`; if it is no TOML any more, by the line that says so.
+fn names(text: &str, file: &str) -> bool {
+    let says_so = |line: &str| {
+        let value = line.trim_start().strip_prefix("file")?.trim_start().strip_prefix('=')?.trim_start();
+        let value = value.strip_prefix(['"', '\''])?.strip_prefix(file)?;
+        Some(value.starts_with(['"', '\'']))
+    };
+    match file_in(text) {
+        Some(named) => named == file,
+        None => text.lines().any(|line| says_so(line) == Some(true)),
+    }
+}
+
+/// The file that a text names as TOML.
+fn file_in(text: &str) -> Option<String> {
+    /// All that is read here.
+    #[derive(Deserialize)]
+    struct Named {
+        file: String,
+    }
+    toml::from_str(text).ok().map(|Named { file }| file)
+}
+
+fn is_file_name(name: &str) -> bool {
+    Path::new(name).file_name() == Some(name.as_ref())
+}
+
 /// A manifest with the bytes it was read from.
 #[derive(Debug)]
 pub(crate) struct ReadManifest {
@@ -108,14 +164,12 @@ impl ReadManifest {
         Ok(Self { manifest, path, text })
     }
 
-    /// The manifest in the library's directory that names it. Manifests that cannot be read are passed over here: they are
-    /// told when somebody names them.
-    pub(crate) fn beside(library: &Path) -> Option<Self> {
-        let mut paths: Vec<PathBuf> =
-            std::fs::read_dir(library.parent()?).ok()?.flatten().map(|entry| entry.path()).collect();
-        paths.sort();
-        let mut read = paths.iter().filter(|path| is_manifest(path)).filter_map(|path| Self::read(path).ok());
-        read.find(|read| library.file_name() == Some(read.manifest.file.as_ref()))
+    /// The manifest in the library's directory that names it, if there is one.
+    ///
+    /// # Errors
+    /// If there is one that cannot be used: a library is not to lose its manifest because somebody damaged it.
+    pub(crate) fn beside(library: &Path) -> Result<Option<Self>> {
+        naming(library).map(|manifest| Self::read(&manifest)).transpose()
     }
 
     fn wrong(&self, what: impl Into<String>) -> Error {
@@ -164,7 +218,7 @@ impl ReadManifest {
     }
 
     /// Whether `plugin` is what the manifest describes.
-    pub(crate) fn check(&self, plugin: &Plugin) -> Result<()> {
+    pub(crate) fn check(&self, plugin: &Description) -> Result<()> {
         let Manifest { id, version, components, .. } = &self.manifest;
         if (&plugin.id, &plugin.version) != (id, version) {
             return Err(self.wrong(format!(
@@ -183,7 +237,7 @@ impl ReadManifest {
                 return Err(self.wrong(format!("its schema of {kind} {id:?} is not the library's")));
             }
         }
-        for component in plugin.components() {
+        for component in &plugin.components {
             let (kind, id) = (component.kind, component.id.as_str());
             if !declared().any(|(other, declared)| (other, declared.id.as_str()) == (kind, id)) {
                 return Err(self.wrong(format!("it is silent about {kind} {id:?} of the library")));
@@ -206,7 +260,7 @@ impl Manifest {
                 manifest.format
             ));
         }
-        if Path::new(&manifest.file).file_name() != Some(manifest.file.as_ref()) {
+        if !is_file_name(&manifest.file) {
             return Err(format!("{:?} is no file name; the library lies beside its manifest", manifest.file));
         }
         if manifest.sha256.as_deref().is_some_and(|sha256| unhex::<32>(sha256).is_none()) {
@@ -248,7 +302,7 @@ pub fn seal(library: &Path, name: Option<&str>, key: Option<&SecretKey>) -> Resu
     };
     let path = library.with_file_name(format!("{name}{SUFFIX}"));
     let wrong = |what: String| Error::Manifest { path: path.clone(), what };
-    if Path::new(&name).file_name() != Some(name.as_ref()) {
+    if !is_file_name(&name) {
         return Err(wrong(format!("{name:?} is no file name")));
     }
     let gaps = if path.exists() { ReadManifest::read(&path)?.manifest.gaps } else { Vec::new() };
@@ -272,7 +326,7 @@ pub fn seal(library: &Path, name: Option<&str>, key: Option<&SecretKey>) -> Resu
     };
     // What is written must be what the next reader accepts.
     let read = ReadManifest { manifest: Manifest::parse(&text).map_err(wrong)?, path: path.clone(), text };
-    read.check(plugin)?;
+    read.check(&plugin.describe())?;
     if let Some(key) = key {
         read.signed_by(&[key.public()])?;
     }
@@ -293,8 +347,7 @@ fn described(component: &crate::LoadedComponent) -> Component {
 fn name_for(plugin: &Plugin) -> String {
     let mut ids = plugin.components().iter().map(|component| component.id.as_str());
     let only = ids.next().filter(|first| ids.all(|id| id == *first));
-    let is_file_name = |id: &&str| Path::new(id).file_name() == Some(OsStr::new(id));
-    only.filter(is_file_name).map_or_else(|| name_of_library(&plugin.path), str::to_owned)
+    only.filter(|id| is_file_name(id)).map_or_else(|| name_of_library(&plugin.path), str::to_owned)
 }
 
 /// The name in `libNAME.so` or `libdfp_NAME.so`, with `-` for `_`.
@@ -367,6 +420,23 @@ mod tests {
         let other = SecretKey::from_seed([8; 32]).unwrap().public();
         assert!(read(&good).signed_by(&[other]).unwrap_err().to_string().contains("not one of yours"));
         assert!(read(TEXT).signed_by(&[other]).unwrap_err().to_string().contains("not signed"));
+    }
+
+    #[test]
+    fn a_manifest_names_its_library_however_damaged_the_rest_is() {
+        for text in [
+            TEXT,
+            "file = 'a.so'",
+            "colour = 1\n  \"file\" = \"a.so\" # mine",
+            "file = \"a.so\"\nsha256 = \"00\nversion",
+            "= =\n\tfile='a.so'",
+        ] {
+            assert!(names(text, "a.so"), "{text}");
+            assert!(!names(text, "b.so") && !names(text, "a.s") && !names(text, "a.so.1"), "{text}");
+        }
+        for text in ["", "files = \"a.so\"", "# file = \"a.so\"", "= =\nfile = a.so", "= =\nfile \"a.so\""] {
+            assert!(!names(text, "a.so"), "{text}");
+        }
     }
 
     #[test]

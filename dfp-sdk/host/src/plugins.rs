@@ -4,16 +4,22 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "remote")]
+use dfp_abi::c::DFP_VERSION;
 use dfp_abi::{Create, Kind, LinkedComponent};
 use dfp_core::{ErrorKind, Host, Sink, Source, Stage, Trainer};
 use serde::Serialize;
 
 use crate::config;
+#[cfg(feature = "remote")]
+use crate::description::{ComponentDescription, Description};
 use crate::error::{Error, Result, Trace};
-use crate::files::checked_file;
+use crate::files::{CheckedFile, Digest, checked_file};
 use crate::library::{LoadedComponent, Plugin};
 use crate::manifest::{ReadManifest, SUFFIX, is_manifest};
 use crate::model::TrainerHandle;
+#[cfg(feature = "remote")]
+use crate::remote::{IsolatedSource, RemoteOptions};
 use crate::sink::SinkHandle;
 use crate::source::SourceHandle;
 use crate::stage::StageHandle;
@@ -31,6 +37,8 @@ pub struct Plugins {
     directories: Vec<PathBuf>,
     policy: Policy,
     audit: Option<OnAudit>,
+    #[cfg(feature = "remote")]
+    remote: Option<RemoteOptions>,
 }
 
 type OnAudit = Arc<dyn Fn(&Audit) + Send + Sync>;
@@ -137,44 +145,139 @@ impl Plugins {
         self
     }
 
+    /// Says which program runs components in processes of their own, and within which limits, for
+    /// [`isolated_source`](Self::isolated_source). Library, id and policy of `options` are set for each.
+    #[cfg(feature = "remote")]
+    #[must_use]
+    pub fn isolated_by(mut self, options: RemoteOptions) -> Self {
+        self.remote = Some(options);
+        self
+    }
+
     /// Finds a component by name or absolute path, loading its library.
     ///
     /// # Errors
     /// Every place that was looked at, if none has it; or why what was found cannot be used.
     pub fn find(&self, kind: Kind, name_or_path: &str) -> Result<Found> {
+        match self.locate(kind, name_or_path)? {
+            Located::Linked(linked) => Ok(Found(Origin::Linked(*linked))),
+            Located::File { path, name, id, trace } => {
+                let found = self.load(&path).and_then(|plugin| choose(plugin, kind, name, id));
+                found.map_err(|error| error.after(trace))
+            }
+        }
+    }
+
+    /// Finds a source by name or absolute path as [`find`](Self::find) does, and has a process of its own load it and say what
+    /// it is. In this one its library is looked at, as the policy asks for, and never loaded.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find), what the process answers, and [`ErrorKind::InvalidState`] if
+    /// [`isolated_by`](Self::isolated_by) did not say which program to start.
+    #[cfg(feature = "remote")]
+    pub fn isolated_source(&self, name_or_path: &str) -> dfp_core::Result<IsolatedSource> {
+        let options = self.remote.clone().ok_or_else(|| {
+            let text =
+                format!("isolating source {name_or_path}: this program does not say what to start for it");
+            dfp_core::Error::new(ErrorKind::InvalidState, text)
+        })?;
+        let options = RemoteOptions { policy: self.policy.clone(), ..options };
+        match self.locate(Kind::Source, name_or_path)? {
+            Located::Linked(linked) => {
+                let id = Some(linked.id.to_owned());
+                let options = RemoteOptions { library: None, id, ..options };
+                Ok(IsolatedSource::new(options, describe_linked(linked)))
+            }
+            Located::File { path, name, id, trace } => {
+                let approved = self.audited(&path, |known| self.approve(&path, known));
+                let manifest = approved.map_err(|error| error.after(trace))?.manifest;
+                let options = RemoteOptions { library: Some(path), id: None, ..options };
+                let description = options.describe()?;
+                if let Some(manifest) = manifest {
+                    // The process looked as well, but what it says is the plugin's word.
+                    manifest.check(&description)?;
+                }
+                let component = description.choose(Kind::Source, name, id)?.clone();
+                Ok(IsolatedSource::new(
+                    RemoteOptions { id: Some(component.id.clone()), ..options },
+                    component,
+                ))
+            }
+        }
+    }
+
+    /// Finds what a name or path stands for, opening nothing.
+    fn locate<'a>(&self, kind: Kind, name_or_path: &'a str) -> Result<Located<'_, 'a>> {
+        // A `#` in a directory's name chooses nothing.
         let (name, id) = match name_or_path.rsplit_once('#') {
-            Some((name, id)) => (name, Some(id)),
-            None => (name_or_path, None),
+            Some((name, id)) if !id.contains('/') => (name, Some(id)),
+            _ => (name_or_path, None),
         };
         if name.contains('/') {
-            return choose(self.load(Path::new(name))?, kind, id);
+            return Ok(Located::File { path: name.into(), name: None, id, trace: Trace::default() });
         }
         let named = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if name.is_empty() || !name.chars().all(named) {
             return Err(Error::BadName { name: name_or_path.to_owned() });
         }
-        let mut linked = self.linked.iter();
-        if let Some(found) = linked.find(|linked| linked.kind() == kind && linked.id == name_or_path) {
-            return Ok(Found(Origin::Linked(*found)));
+        // A linked component is a plugin of its own name with nothing else in it.
+        let is_meant = |linked: &&LinkedComponent| {
+            linked.kind() == kind && linked.id == name && id.is_none_or(|id| id == name)
+        };
+        if let Some(linked) = self.linked.iter().find(is_meant) {
+            return Ok(Located::Linked(linked));
         }
         let mut trace = Trace::default();
         for directory in &self.directories {
-            for candidate in candidates(directory, name) {
-                match std::fs::symlink_metadata(&candidate) {
-                    Ok(_) => {
-                        let found = self.load(&candidate);
-                        let found = found.and_then(|plugin| choose_named(plugin, kind, name, id));
-                        return found.map_err(|error| error.after(trace));
-                    }
-                    Err(error) => trace.0.push((candidate, error.to_string())),
+            for path in candidates(directory, name) {
+                match std::fs::symlink_metadata(&path) {
+                    Ok(_) => return Ok(Located::File { path, name: Some(name), id, trace }),
+                    Err(error) => trace.0.push((path, error.to_string())),
                 }
             }
         }
         Err(Error::NotFound { name: name_or_path.to_owned(), trace })
     }
 
+    /// The component of that kind and id, or the only one of that kind, in a library named itself or by its manifest.
+    #[cfg(feature = "remote")]
+    pub(crate) fn find_in(&self, library: &Path, kind: Kind, id: Option<&str>) -> Result<Found> {
+        choose(self.load(library)?, kind, None, id)
+    }
+
+    /// What a library says about itself, or, without one, what is linked.
+    #[cfg(feature = "remote")]
+    pub(crate) fn describe(&self, library: Option<&Path>) -> Result<Description> {
+        match library {
+            Some(library) => self.load(library).map(Plugin::describe),
+            None => Ok(Description {
+                path: PathBuf::new(),
+                id: "linked".to_owned(),
+                version: DFP_VERSION.to_owned(),
+                vendor: String::new(),
+                licence: String::new(),
+                sdk_version: DFP_VERSION.to_owned(),
+                components: self.linked.iter().map(describe_linked).collect(),
+            }),
+        }
+    }
+
     /// Loads a library, named itself or by its manifest, and tells whoever wants to know.
     pub(crate) fn load(&self, path: &Path) -> Result<&'static Plugin> {
+        self.audited(path, |known| {
+            let Approved { manifest, file, digest } = self.approve(path, known)?;
+            let plugin = Plugin::load_file(file, digest)?;
+            if let Some(manifest) = &manifest {
+                manifest.check(&plugin.describe())?;
+            }
+            known.path.clone_from(&plugin.path);
+            known.plugin = Some((plugin.id.clone(), plugin.version.clone()));
+            Ok(plugin)
+        })
+    }
+
+    /// Makes a decision about a library, which writes down what becomes known on the way, and tells whoever wants to know.
+    fn audited<T>(&self, path: &Path, decide: impl FnOnce(&mut Audit) -> Result<T>) -> Result<T> {
         let mut known = Audit {
             path: path.to_owned(),
             digest: None,
@@ -184,57 +287,47 @@ impl Plugins {
             policy: self.policy.clone(),
             refused: None,
         };
-        let plugin = self.load_known(path, &mut known);
+        let decision = decide(&mut known);
         if let Some(audit) = &self.audit {
-            match &plugin {
-                Ok(plugin) => {
-                    known.path.clone_from(&plugin.path);
-                    known.plugin = Some((plugin.id.clone(), plugin.version.clone()));
-                }
-                Err(error) => known.refused = Some(error.to_string()),
-            }
+            known.refused = decision.as_ref().err().map(ToString::to_string);
             audit(&known);
         }
-        plugin
+        decision
     }
 
-    /// As [`load`](Self::load), writing down what becomes known on the way.
-    fn load_known(&self, path: &Path, known: &mut Audit) -> Result<&'static Plugin> {
+    /// Looks at a library, named itself or by its manifest, as the policy asks for.
+    fn approve(&self, path: &Path, known: &mut Audit) -> Result<Approved> {
         let strict = self.policy != Policy::ExplicitOnly;
-        let (manifest, file) = described(path, strict)?;
-        let mut wanted = None;
+        let (manifest, library) = described(path, strict)?;
+        let mut digest = None;
         if let Some(manifest) = &manifest {
-            known.path.clone_from(&file);
+            known.path.clone_from(&library);
             known.plugin = Some((manifest.manifest.id.clone(), manifest.manifest.version.clone()));
             known.abi.clone_from(&manifest.manifest.abi);
             if let Policy::Signed { keys } = &self.policy {
                 known.signer = Some(manifest.signed_by(keys)?);
             }
             manifest.check_abi()?;
-            wanted = manifest.sha256();
+            digest = manifest.sha256();
         }
-        let untrusted = |what: String| Error::Untrusted { path: file.clone(), what };
-        if strict && wanted.is_none() {
+        let untrusted = |what: String| Error::Untrusted { path: library.clone(), what };
+        if strict && digest.is_none() {
             return Err(untrusted(format!(
                 "the policy {} wants a manifest beside it that states its sha256; `dfp plugin seal` writes one",
                 self.policy
             )));
         }
-        let opened = checked_file(&file)?;
-        if let Some(wanted) = wanted {
-            let digest = opened.digest()?;
-            known.digest = Some(digest.to_string());
-            if digest != wanted {
+        let file = checked_file(&library)?;
+        if let Some(wanted) = digest {
+            let found = file.digest()?;
+            known.digest = Some(found.to_string());
+            if found != wanted {
                 return Err(untrusted(format!(
-                    "its sha256 is {digest}, its manifest says {wanted}: it is not the library that was sealed"
+                    "its sha256 is {found}, its manifest says {wanted}: it is not the library that was sealed"
                 )));
             }
         }
-        let plugin = Plugin::load_file(opened, wanted)?;
-        if let Some(manifest) = &manifest {
-            manifest.check(plugin)?;
-        }
-        Ok(plugin)
+        Ok(Approved { manifest, file, digest })
     }
 
     /// Makes an instance of the source that [`find`](Self::find) finds.
@@ -289,21 +382,6 @@ impl Plugins {
         self.find(Kind::Model, name_or_path)?.create_trainer(config, host)
     }
 
-    /// The profile shipped with a source, TOML.
-    ///
-    /// # Errors
-    /// As [`find`](Self::find), and [`ErrorKind::NotFound`] if it ships none.
-    pub fn profile(&self, name_or_path: &str) -> dfp_core::Result<String> {
-        let source = self.find(Kind::Source, name_or_path)?;
-        match source.profile() {
-            "" => Err(dfp_core::Error::new(
-                ErrorKind::NotFound,
-                format!("source {} ships no profile; name a file instead", source.id()),
-            )),
-            profile => Ok(profile.to_owned()),
-        }
-    }
-
     /// What there is: linked components, manifests, and libraries of first-party plugins (`libdfp_NAME.so`) that have none.
     /// Opens no library.
     pub fn list(&self) -> Vec<Listed> {
@@ -336,32 +414,47 @@ fn candidates(directory: &Path, name: &str) -> [PathBuf; 3] {
     ]
 }
 
-/// The component of that kind and id; without an id, the one that is called like its plugin, or the only one.
-fn choose_named(plugin: &'static Plugin, kind: Kind, name: &str, id: Option<&str>) -> Result<Found> {
-    choose(plugin, kind, id.or_else(|| plugin.component(kind, name).map(|_| name)))
+/// Where a component is.
+enum Located<'p, 'n> {
+    Linked(&'p LinkedComponent),
+    /// A library or manifest.
+    File {
+        path: PathBuf,
+        /// The name it was found by.
+        name: Option<&'n str>,
+        /// Which of its components is meant.
+        id: Option<&'n str>,
+        /// Where else was looked before.
+        trace: Trace,
+    },
 }
 
-/// The component of that kind and id, or the only one of that kind.
-fn choose(plugin: &'static Plugin, kind: Kind, id: Option<&str>) -> Result<Found> {
-    let mut of_kind = plugin.components().iter().filter(|component| component.kind == kind);
-    let component = match id {
-        Some(id) => plugin.component(kind, id),
-        None => of_kind.next().filter(|_| of_kind.next().is_none()),
-    };
-    let component = component.ok_or_else(|| Error::NoSuchComponent {
-        path: plugin.path.clone(),
-        kind,
-        wanted: id.unwrap_or_default().to_owned(),
-        found: offer(plugin),
-    })?;
+/// A library that may be loaded.
+struct Approved {
+    manifest: Option<ReadManifest>,
+    file: CheckedFile,
+    /// What its content was found to be, if that was looked at.
+    digest: Option<Digest>,
+}
+
+/// The component that [`Description::choose`] chooses.
+fn choose(plugin: &'static Plugin, kind: Kind, name: Option<&str>, id: Option<&str>) -> Result<Found> {
+    let description = plugin.describe();
+    let chosen = description.choose(kind, name, id)?;
+    let component = plugin.component(kind, &chosen.id).expect("it describes its own components");
     Ok(Found(Origin::Loaded(plugin, component)))
 }
 
-/// What a plugin has, for messages.
-fn offer(plugin: &Plugin) -> String {
-    let names = plugin.components().iter().map(|component| format!("{} {:?}", component.kind, component.id));
-    let names: Vec<_> = names.collect();
-    if names.is_empty() { "nothing that this program knows".to_owned() } else { names.join(", ") }
+#[cfg(feature = "remote")]
+fn describe_linked(component: &LinkedComponent) -> ComponentDescription {
+    ComponentDescription {
+        kind: component.kind(),
+        id: component.id.to_owned(),
+        title: component.title.to_owned(),
+        config_schema: component.config_schema.to_owned(),
+        profile: component.profile.to_owned(),
+        flags: component.flags,
+    }
 }
 
 /// The library that `path` leads to, and the manifest that speaks of it: the one named, or, if one is `needed`, the one beside
@@ -377,7 +470,7 @@ fn described(path: &Path, needed: bool) -> Result<(Option<ReadManifest>, PathBuf
     }
     // Checked first: a manifest is not looked for in places that are not to be trusted.
     let library = checked_file(path)?.path;
-    Ok((ReadManifest::beside(&library), library))
+    Ok((ReadManifest::beside(&library)?, library))
 }
 
 fn list_linked(component: &LinkedComponent) -> Listed {
@@ -398,7 +491,7 @@ fn list_manifest(path: &Path) -> Vec<Listed> {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             return vec![Listed {
                 kind: None,
-                name: name.trim_end_matches(SUFFIX).to_owned(),
+                name: name.strip_suffix(SUFFIX).unwrap_or(&name).to_owned(),
                 title: String::new(),
                 version: None,
                 library: Some(path.to_owned()),
@@ -410,7 +503,7 @@ fn list_manifest(path: &Path) -> Vec<Listed> {
     let manifest = manifest.manifest;
     let problem = (!library.is_file()).then(|| "the library is missing".to_owned());
     let stem = path.file_name().unwrap_or_default().to_string_lossy();
-    let stem = stem.trim_end_matches(SUFFIX);
+    let stem = stem.strip_suffix(SUFFIX).unwrap_or(&stem);
     let alone = |kind: &String| manifest.components.iter().filter(|other| other.kind == *kind).count() == 1;
     let name = |component: &crate::manifest::Component| {
         if component.id == stem || alone(&component.kind) {
@@ -611,5 +704,52 @@ impl Found {
             Origin::Linked(_) => Err(wrong("linked into the program, not loaded")),
             Origin::Loaded(_, component) => self.check(config).map(|()| component),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn linked(id: &'static str) -> LinkedComponent {
+        let create = Create::Source(|_, _| Err(dfp_core::Error::new(ErrorKind::Internal, "never made")));
+        LinkedComponent { id, title: "", config_schema: "{}", profile: "", flags: 0, create }
+    }
+
+    #[test]
+    fn a_linked_component_is_found_by_its_name_and_by_its_name_and_id() {
+        let plugins = Plugins::new().link(linked("a")).link(linked("b"));
+        for name in ["a", "a#a"] {
+            assert_eq!(plugins.find(Kind::Source, name).unwrap().id(), "a", "{name}");
+        }
+        for name in ["a#b", "b#a", "a#", "c"] {
+            assert!(matches!(plugins.find(Kind::Source, name), Err(Error::NotFound { .. })), "{name}");
+        }
+        assert!(matches!(plugins.find(Kind::Sink, "a"), Err(Error::NotFound { .. })));
+        assert!(matches!(plugins.find(Kind::Source, "#a"), Err(Error::BadName { .. })));
+    }
+
+    #[test]
+    fn what_is_listed_is_called_what_it_is_found_by() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = "odd.dfp-plugin.toml";
+        let text = "manifest_version = 1\nid = \"a\"\nversion = \"1\"\nfile = \"a.so\"\n";
+        let component = "[[components]]\nkind = \"sink\"\nid = \"a\"\n";
+        for text in ["= =".to_owned(), format!("{text}{component}")] {
+            std::fs::write(dir.path().join(format!("{name}{SUFFIX}")), text).unwrap();
+            let plugins = Plugins::new().search(dir.path());
+            assert_eq!(plugins.list().iter().map(|listed| &listed.name).collect::<Vec<_>>(), [name]);
+            let error = plugins.find(Kind::Sink, name).unwrap_err();
+            assert!(!matches!(error, Error::NotFound { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_number_sign_in_a_directory_chooses_nothing() {
+        let path = "/no#where/liba.so";
+        let error = Plugins::new().find(Kind::Source, path).unwrap_err();
+        assert!(error.to_string().contains(path), "{error}");
+        let error = Plugins::new().find(Kind::Source, &format!("{path}#x")).unwrap_err();
+        assert!(error.to_string().contains(&format!("{path}: ")), "{error}");
     }
 }

@@ -198,6 +198,27 @@ fn a_manifest_that_was_tampered_with_or_signed_by_others_is_refused() {
 }
 
 #[test]
+fn a_damaged_manifest_is_an_error_and_not_as_good_as_none() {
+    let place = place();
+    let manifest = place.sealed(None);
+    let whole = std::fs::read_to_string(&manifest).unwrap();
+    let library = place.library.to_str().unwrap();
+    let find = |policy| Plugins::new().policy(policy).find(Kind::Sink, library);
+    for damaged in [whole.replace("[[components]]", "[[components]"), whole.clone() + "colour = 1\n"] {
+        std::fs::write(&manifest, &damaged).unwrap();
+        let error = find(Policy::Hash).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
+        assert!(error.to_string().contains("void.dfp-plugin.toml"), "{error}");
+    }
+    // What is no file is not waited for, and what is about another library is nobody's business.
+    std::fs::write(&manifest, &whole).unwrap();
+    std::fs::write(manifest.with_file_name("a.dfp-plugin.toml"), "file = \"other.so\"\n= =").unwrap();
+    let fifo = manifest.with_file_name("b.dfp-plugin.toml");
+    assert!(Command::new("mkfifo").arg(fifo).status().unwrap().success());
+    assert_eq!(find(Policy::Hash).unwrap().id(), "void");
+}
+
+#[test]
 fn a_manifest_for_another_header_is_refused_before_the_library_is_opened() {
     let place = place();
     let manifest = place.sealed(None);

@@ -4,11 +4,11 @@ use arrow_array::{RecordBatch, UInt64Array};
 use dfp_core::ORIGIN;
 
 use crate::input::Input;
-use crate::profile::ENTITY;
+use crate::profile::{ENTITY, ENTITY_AS_WRITTEN};
 use crate::{Error, Result, input};
 
 /// A number for each row's content: SipHash-1-3 (Aumasson and Bernstein 2012) with a key of zeros over all columns but
-/// `_origin` and `_entity`, in the batch's order.
+/// `_origin`, `_entity` and `_entity_as_written`, in the batch's order.
 ///
 /// Each cell is one byte for its type (0 null, 1 text, 2 int64, 3 float64, 4 boolean, 5 time) and its value in little
 /// endian; a text has its length in bytes, 64 bits, before it; a float is its bit pattern. Together with the time it
@@ -20,7 +20,7 @@ pub fn row_hashes(batch: &RecordBatch) -> Result<UInt64Array> {
     let schema = batch.schema();
     let mut inputs = Vec::new();
     for (field, column) in schema.fields().iter().zip(batch.columns()) {
-        if [ORIGIN, ENTITY].contains(&field.name().as_str()) {
+        if [ORIGIN, ENTITY, ENTITY_AS_WRITTEN].contains(&field.name().as_str()) {
             continue;
         }
         if !input::readable(field.data_type()) {

@@ -14,6 +14,7 @@
 
 pub mod batcher;
 mod datetime;
+mod deduplicate;
 pub mod derive;
 mod error;
 mod hash;
@@ -27,10 +28,12 @@ mod testing;
 pub mod window;
 
 pub use datetime::parse_time;
+pub use deduplicate::{Deduplicate, Seen};
 pub use error::{Error, Result};
-pub use load::{LoadOptions, LoadStage, Selection};
+pub use load::{LoadOptions, LoadStage, Selection, WITHOUT_ENTITY};
 pub use period::{Period, Span};
 pub use profile::{
-    ColumnType, DeriveColumn, DeriveRule, ENTITY, EntityColumn, Filter, Form, Granularity, History,
-    LoadColumn, LoadRule, MISSING_IDENTITY, MaxHistory, Profile, Scalar, TimeColumn, TimeUnit,
+    ColumnType, DeriveColumn, DeriveRule, ENTITY, ENTITY_AS_WRITTEN, EntityColumn, Filter, Form, Granularity,
+    History, LoadColumn, LoadRule, MISSING_IDENTITY, MaxHistory, Profile, Scalar, TimeColumn, TimeUnit,
+    Without,
 };

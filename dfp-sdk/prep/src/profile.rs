@@ -3,15 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use dfp_core::{EVENT_TIME, ORIGIN, RECORD_ID};
+use dfp_core::{EVENT_TIME, ORIGIN, RECORD_ID, SCORE};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::input::Missing;
 use crate::load::fold;
 use crate::{Error, Period, Result, Span};
 
 /// Column of loaded batches: whose event it is (utf8, never null, folded if the profile says so).
 pub const ENTITY: &str = "_entity";
+/// Column of loaded batches: the same as the record spells it, for people (utf8; null for a record without user).
+pub const ENTITY_AS_WRITTEN: &str = "_entity_as_written";
+
+/// Columns that stand beside a profile's own in scored batches, whatever model it is that scores.
+const SCORED: [&str; 4] = [SCORE, "model", "max_abs_z", "mean_abs_z"];
+/// Endings of the columns that scored batches have for each feature.
+const SCORED_ENDINGS: [&str; 4] = ["_pred", "_loss", "_z_loss", "_surprise"];
 
 /// The five things that make a data source - entity, time, features, load columns, derive columns - and how much
 /// history a model learns from.
@@ -124,13 +132,32 @@ pub struct EntityColumn {
     /// Words that mean "nobody", compared trimmed and in any case. Default [`MISSING_IDENTITY`].
     #[serde(default = "missing_identity")]
     pub missing: Vec<String>,
+    /// What becomes of a record that names nobody. Default: it is rejected.
+    #[serde(default)]
+    pub without: Without,
+    /// The entity that kept records without user belong to, one of the words in `missing`: no user can have that name.
+    /// Default `unknown`.
+    #[serde(default = "nobody")]
+    pub nobody: String,
     /// Name of the model of all entities together; no real entity may have it. Default `generic_user`.
     #[serde(default = "fallback")]
     pub fallback: String,
 }
 
 /// Words that stand for a missing identity unless a profile says otherwise.
-pub const MISSING_IDENTITY: [&str; 7] = ["", "-", "unknown", "not available", "not_available", "nan", "none"];
+pub const MISSING_IDENTITY: [&str; 9] =
+    ["", "-", "{}", "[]", "unknown", "not available", "not_available", "nan", "none"];
+
+/// What becomes of records without user: those in which every one of `entity.inputs` is absent or a missing word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Without {
+    /// They are rejected as `no-entity`; the default.
+    #[default]
+    Reject,
+    /// They are kept, as the records of one entity, `entity.nobody`, and counted as `without-entity`.
+    Keep,
+}
 
 /// When a record's event happened, and which times are believed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -159,7 +186,7 @@ pub struct History {
     /// Fewest new rows since the last training. Default 300.
     pub min_increment: u64,
     /// How far back to look: a number of rows, a span such as `"60d"`, or `"all"`. Default 60 days. New rows are no
-    /// exception: this bounds memory.
+    /// exception: a number or a span bounds what is kept, whole days of it, and what is read at once; `"all"` does not.
     pub max_history: MaxHistory,
 }
 
@@ -405,13 +432,8 @@ impl LoadRule {
         }
     }
 
-    fn is_number(&self) -> bool {
-        match self {
-            Self::Column { dtype } | Self::Rename { dtype, .. } => {
-                matches!(dtype, ColumnType::Int | ColumnType::Float)
-            }
-            _ => false,
-        }
+    fn is_float(&self) -> bool {
+        matches!(self, Self::Column { dtype } | Self::Rename { dtype, .. } if *dtype == ColumnType::Float)
     }
 }
 
@@ -729,6 +751,7 @@ impl Profile {
             require(!name.starts_with('_'), &key, || {
                 "names with a leading underscore are reserved".to_owned()
             })?;
+            require(!SCORED.contains(&name.as_str()), &key, || "scored batches call theirs so".to_owned())?;
             require(seen.insert(name), &key, || "another column has the same name".to_owned())?;
         }
         Ok(())
@@ -742,8 +765,8 @@ impl Profile {
         }
         if let DeriveRule::TravelSpeed { latitude, longitude, .. } = &column.rule {
             for input in [latitude, longitude] {
-                let number = find(input).is_some_and(|load| load.rule.is_number());
-                require(number, &key, || format!("`{input}` must be of type float"))?;
+                let float = find(input).is_some_and(|load| load.rule.is_float());
+                require(float, &key, || format!("`{input}` must be of type float"))?;
             }
         }
         if let DeriveRule::DaysSeen { within: Some(within), .. } = &column.rule {
@@ -764,6 +787,22 @@ impl Profile {
             let date = load.is_some_and(|column| matches!(column.rule, LoadRule::DateTime { .. }));
             require(!date, "features", || format!("`{name}` is a date-time; derive a number from it"))?;
         }
+        self.validate_scored_names()
+    }
+
+    /// In a scored batch every column has a name of its own.
+    fn validate_scored_names(&self) -> Result<()> {
+        let load = self.load.iter().map(|column| column.name.clone());
+        let mut seen: BTreeSet<_> =
+            load.chain(self.derive.iter().map(|column| column.name.clone())).collect();
+        for feature in &self.features {
+            for ending in SCORED_ENDINGS {
+                let scored = format!("{feature}{ending}");
+                require(seen.insert(scored.clone()), "features", || {
+                    format!("what scoring tells about `{feature}` is called `{scored}`, like another column")
+                })?;
+            }
+        }
         Ok(())
     }
 }
@@ -772,15 +811,26 @@ impl EntityColumn {
     /// The key that an entity of this name has everywhere: folded if the profile says so, and with a `~` before it if it
     /// would otherwise pass for the model of all entities.
     pub fn key(&self, name: &str) -> String {
-        let mut key = name.to_owned();
+        let mut key = String::new();
+        self.write_key(name, &mut key);
+        key
+    }
+
+    /// [`key`](Self::key), in place of what `out` holds.
+    pub(crate) fn write_key(&self, name: &str, out: &mut String) {
         if self.fold_case {
-            fold(name, &mut key);
+            fold(name, out);
+        } else {
+            out.clear();
+            out.push_str(name);
         }
-        if self.clashes(&key) { format!("~{key}") } else { key }
+        if self.clashes(out) {
+            out.insert(0, '~');
+        }
     }
 
     /// Whether an entity's name, but for any `~` before it, is the fallback's.
-    pub(crate) fn clashes(&self, key: &str) -> bool {
+    fn clashes(&self, key: &str) -> bool {
         key.trim_start_matches('~') == self.fallback
     }
 
@@ -791,7 +841,19 @@ impl EntityColumn {
         })?;
         require(is_plain_name(&self.fallback), "entity.fallback", || {
             format!("`{}` must be letters, digits, `-`, `_` and `.` only", self.fallback)
-        })
+        })?;
+        let no_user = !self.nobody.trim().is_empty() && Missing::new(&self.missing).holds(&self.nobody);
+        require(self.without == Without::Reject || no_user, "entity.nobody", || {
+            format!(
+                "`{}` must be one of the words in entity.missing, so that no user has that name",
+                self.nobody
+            )
+        })?;
+        require(
+            self.without == Without::Reject || !self.clashes(&self.key(&self.nobody)),
+            "entity.nobody",
+            || format!("`{}` is the name of the model of all entities", self.nobody),
+        )
     }
 }
 
@@ -873,6 +935,10 @@ fn yes() -> bool {
 
 fn missing_identity() -> Vec<String> {
     MISSING_IDENTITY.map(str::to_owned).to_vec()
+}
+
+fn nobody() -> String {
+    "unknown".to_owned()
 }
 
 fn missing_text() -> Vec<String> {
@@ -970,6 +1036,10 @@ mod tests {
             ("features = [\"app\", \"app\"]", "listed twice"),
             ("entity = { inputs = [] }", "entity.inputs: no columns"),
             ("entity = { fallback = \"a/b\" }", "entity.fallback"),
+            ("entity = { without = \"drop\" }", "`drop`"),
+            ("entity = { without = \"keep\", nobody = \"ann\" }", "entity.nobody: `ann` must be one of"),
+            ("entity = { without = \"keep\", nobody = \" \" }", "entity.nobody"),
+            ("entity = { without = \"keep\", fallback = \"unknown\" }", "model of all entities"),
             ("name = \"a:b\"", "name: `a:b`"),
             ("time = { earliest = \"then\" }", "time.earliest: `then`"),
             ("history = { min_history = 0 }", "history.min_history"),
@@ -977,6 +1047,13 @@ mod tests {
             ("history = { max_history = \"5 moons\" }", "has no unit"),
             ("history = { max_hitsory = 5 }", "max_hitsory"),
             ("[[load]]\nname = \"_x\"\nrule = \"column\"", "reserved"),
+            ("[[load]]\nname = \"score\"\nrule = \"column\"", "load column `score`: scored batches"),
+            ("[[derive]]\nname = \"model\"\nrule = \"increment\"", "derive column `model`: scored batches"),
+            ("[[load]]\nname = \"app_pred\"\nrule = \"column\"", "about `app` is called `app_pred`, like"),
+            (
+                "features = [\"app\", \"app_z\"]\n[[load]]\nname = \"app_z\"\nrule = \"column\"",
+                "about `app_z` is called `app_z_loss`, like",
+            ),
             ("[[load]]\nname = \"x\"\nrule = \"column\"\ninptu = \"y\"", "inptu"),
             ("[[load]]\nname = \"x\"\nrule = \"colunm\"", "colunm"),
             ("[[load]]\nname = \"x\"\nrule = \"coalesce\"\ninputs = []", "load column `x`: inputs is empty"),
@@ -994,6 +1071,10 @@ mod tests {
             (
                 "[[derive]]\nname = \"x\"\nrule = \"travel-speed\"\nlatitude = \"lat\"\nlongitude = \"app\"",
                 "must be of type",
+            ),
+            (
+                "[[load]]\nname = \"lat\"\nrule = \"column\"\ntype = \"int\"\n[[derive]]\nname = \"x\"\nrule = \"travel-speed\"\nlatitude = \"lat\"\nlongitude = \"lat\"",
+                "must be of type float",
             ),
             (
                 "[[derive]]\nname = \"x\"\nrule = \"sliding-count\"\nperiod = \"1h\"\nwhere = { column = \"app\" }",

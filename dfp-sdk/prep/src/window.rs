@@ -16,7 +16,8 @@ impl History {
         rows >= self.min_history && new_rows >= self.min_increment
     }
 
-    /// How far back the history behind a row of this time reaches; `None` if as far as there are rows. Take the whole of
+    /// How far back the history behind a row of this time reaches; `None` if no time says, but a number of rows or nothing
+    /// at all. Take the whole of
     /// the day it falls on, or the counters of that day are cut short.
     pub fn earliest(&self, time: i64) -> Option<i64> {
         match self.max_history {

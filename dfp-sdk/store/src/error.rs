@@ -58,7 +58,7 @@ pub enum Error {
         known: u32,
     },
     /// Bytes in the file are not what was written. Nothing was changed.
-    #[error("{what} is damaged ({why}): restore the store from a backup, or erase what is damaged")]
+    #[error("{what} is damaged ({why}): restore the store from a backup, or train a new one")]
     Damaged {
         /// Which part of the store.
         what: String,
@@ -154,6 +154,11 @@ impl Error {
             Self::TooLarge { .. } => ErrorKind::ResourceExhausted,
             Self::Arrow { .. } => ErrorKind::Internal,
         }
+    }
+
+    /// Whether it is about what was asked for or given alone: a publication may then go on with other entities.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::TooLarge { .. } | Self::Name { .. } | Self::Rows { .. })
     }
 
     pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {

@@ -68,12 +68,9 @@ impl Statistics {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Appended {
-    /// For each row, in the order given: whether it was stored. Never null.
+    /// For each row, in the order given: whether it was stored. Never null. Those that were not are repeats (same time and
+    /// hash), or of days before [`Statistics::kept_from`].
     pub stored: BooleanArray,
-    /// Rows that were there already, or came twice: same time and hash.
-    pub duplicates: usize,
-    /// Rows of days that were trimmed before.
-    pub too_old: usize,
 }
 
 impl Appended {
@@ -172,6 +169,30 @@ fn decode(key: &str, chunk: &Chunk<'_>, schemas: &Schemas) -> Result<RecordBatch
     let schema = schema.ok_or_else(|| Error::damaged(key, "its schema is missing"))?;
     let rows = chunk.decode(key, chunk::with_hash(schema))?;
     project(&rows, &chunk::with_hash(schemas.current()))
+}
+
+/// The first of the days that hold the newest `rows` rows of `days`; `None` if all of them are needed.
+pub(crate) fn day_of_newest(
+    table: &impl ReadableTable<(&'static str, &'static str, i32), &'static [u8]>,
+    (source, entity): (&str, &str),
+    rows: u64,
+    days: &RangeInclusive<i32>,
+) -> Result<Option<i32>> {
+    if days.is_empty() {
+        return Ok(None);
+    }
+    let range = (source, entity, *days.start())..=(source, entity, *days.end());
+    let mut found = 0;
+    for entry in table.range(range).doing("looking for the newest rows")?.rev() {
+        let (place, sealed) = entry.doing("looking for the newest rows")?;
+        let day = place.value().2;
+        found +=
+            u64::from(Chunk::open(&tables::history_key(source, entity, day), sealed.value())?.header.rows);
+        if found >= rows {
+            return Ok(Some(day));
+        }
+    }
+    Ok(None)
 }
 
 /// The rows of the days, oldest first, in the source's newest schema; `None` if there are none.

@@ -20,7 +20,7 @@
 //! let store = Store::open(directory)?;
 //! let mut publication = store.publication()?;
 //! assert_eq!(publication.append_history("azure-ad", "ann@example.com", &rows, &hashes)?.new_rows(), 2);
-//! assert_eq!(publication.append_history("azure-ad", "ann@example.com", &rows, &hashes)?.duplicates, 2);
+//! assert_eq!(publication.append_history("azure-ad", "ann@example.com", &rows, &hashes)?.new_rows(), 0);
 //! let window = publication.history("azure-ad", "ann@example.com", day_of(0)..)?.expect("two rows");
 //! assert_eq!(window.num_rows(), 2); // oldest first
 //! let name = model_name("azure-ad", "ann@example.com");
@@ -66,8 +66,9 @@ pub use history::{Appended, EntityInfo, Statistics, day_of};
 pub use models::{ModelDetails, ModelInfo};
 pub use names::{MAX_ENTITY, MAX_MODEL, MAX_SOURCE, model_name};
 pub use publication::{MAX_MODEL_BYTES, Publication};
+pub use schema::project;
 pub use snapshot::Snapshot;
-pub use store::{CACHE_BYTES, FILE, Store};
+pub use store::{FILE, Store};
 
 #[cfg(test)]
 mod tests {

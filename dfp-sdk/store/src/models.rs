@@ -1,7 +1,6 @@
 //! What is kept about models besides their bytes.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 /// What whoever made a model says about it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -14,18 +13,12 @@ pub struct ModelDetails {
     pub entity: String,
     /// Its kind, as in the model's own metadata: `autoencoder`, `rarity`, ...
     pub kind: String,
-    /// The format of its bytes, as in the model's own metadata.
-    pub format: u32,
     /// Rows it was trained on.
     pub rows: u64,
     /// Time of the oldest of them, nanoseconds since 1970.
     pub start: Option<i64>,
     /// Time of the newest of them.
     pub end: Option<i64>,
-    /// A digest of the configuration it was trained with.
-    pub config: String,
-    /// Whatever was measured: losses, epochs, sizes of embeddings.
-    pub metrics: Map<String, Value>,
 }
 
 /// A version of a model in the store.

@@ -79,8 +79,8 @@ impl Publication {
     /// The columns of the source's older rows may differ: new columns are null in older rows, columns that are gone are
     /// no longer handed out.
     ///
-    /// Costs memory for the rows at hand and one stored day. Rewrites the days touched, so give it an entity's rows at
-    /// once rather than one by one.
+    /// Costs memory for the rows at hand, one stored day, and all days touched as they are encoded. Rewrites these days, so
+    /// give it an entity's rows at once rather than one by one.
     ///
     /// # Errors
     /// [`Error::Name`], [`Error::Rows`] and [`Error::TypeChanged`] if the rows do not fit, [`Error::Damaged`] if a day
@@ -117,12 +117,9 @@ impl Publication {
         let mut statistics = self.read_statistics(source, entity)?.unwrap_or_default();
 
         let mut by_day = BTreeMap::<i32, Vec<usize>>::new();
-        let mut too_old = 0;
         for (row, &time) in times(rows).values().iter().enumerate() {
             let day = day_of(time);
-            if statistics.kept_from.is_some_and(|kept| day < kept) {
-                too_old += 1;
-            } else {
+            if statistics.kept_from.is_none_or(|kept| day >= kept) {
                 by_day.entry(day).or_default().push(row);
             }
         }
@@ -153,8 +150,7 @@ impl Publication {
         if added > 0 {
             self.write_statistics(source, entity, &statistics)?;
         }
-        let duplicates = rows.num_rows() - added - too_old;
-        Ok(Appended { stored, duplicates, too_old })
+        Ok(Appended { stored })
     }
 
     /// The rows of an entity on `days`, as [`Snapshot::history`](crate::Snapshot::history), this publication's own
@@ -172,6 +168,25 @@ impl Publication {
             let Some(schemas) = self.known_schemas(source)? else { return Ok(None) };
             let table = self.transaction.open_table(HISTORY).doing("reading a history")?;
             history::read(&table, &schemas, (source, entity), &read::inclusive(&days))
+        })
+    }
+
+    /// The first of the days that hold an entity's newest `rows` rows of `days`: a history read from there has at least
+    /// so many. `None` if `days` hold fewer.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] or [`Error::Database`] if they cannot be read.
+    pub fn day_of_newest(
+        &self,
+        source: &str,
+        entity: &str,
+        rows: u64,
+        days: impl RangeBounds<i32>,
+    ) -> Result<Option<i32>> {
+        const DOING: &str = "looking for the newest rows";
+        guarded(DOING, || {
+            let table = self.transaction.open_table(HISTORY).doing(DOING)?;
+            history::day_of_newest(&table, (source, entity), rows, &read::inclusive(&days))
         })
     }
 

@@ -81,8 +81,11 @@ fn has_dictionary(data_type: &DataType) -> bool {
     }
 }
 
-/// `batch` with the columns of `target`: those it lacks are null, those `target` lacks are left out.
-pub(crate) fn project(batch: &RecordBatch, target: &SchemaRef) -> Result<RecordBatch> {
+/// `batch` with the columns of `target`, matched by name: those it lacks are null, those `target` lacks are left out.
+///
+/// # Errors
+/// [`Error::Arrow`] if a column has another type in `target`, or may not be null there and is.
+pub fn project(batch: &RecordBatch, target: &SchemaRef) -> Result<RecordBatch> {
     if batch.schema_ref() == target {
         return Ok(batch.clone());
     }

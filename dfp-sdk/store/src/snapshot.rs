@@ -6,7 +6,6 @@ use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
 use redb::{ReadTransaction, ReadableTable};
 use serde_json::Value;
 
@@ -118,12 +117,23 @@ impl Snapshot {
         })
     }
 
-    /// The newest schema of a source's rows; `None` if the source has none.
+    /// The first of the days that hold an entity's newest `rows` rows of `days`: a history read from there has at least
+    /// so many. `None` if `days` hold fewer.
     ///
     /// # Errors
     /// See [`Snapshot`].
-    pub fn schema(&self, source: &str) -> Result<Option<SchemaRef>> {
-        guarded("reading a schema", || Ok(self.schemas(source)?.map(|schemas| Arc::clone(schemas.current()))))
+    pub fn day_of_newest(
+        &self,
+        source: &str,
+        entity: &str,
+        rows: u64,
+        days: impl RangeBounds<i32>,
+    ) -> Result<Option<i32>> {
+        const DOING: &str = "looking for the newest rows";
+        guarded(DOING, || {
+            let table = self.transaction.open_table(HISTORY).doing(DOING)?;
+            history::day_of_newest(&table, (source, entity), rows, &read::inclusive(&days))
+        })
     }
 
     /// Every entity of a source, by name.

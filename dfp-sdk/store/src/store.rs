@@ -18,8 +18,8 @@ use crate::tables::{FORMAT, META, META_FORMAT};
 /// The database's file in the store's directory.
 pub const FILE: &str = "dfp.redb";
 
-/// Memory that the database may keep pages in, unless told otherwise: 64 MiB.
-pub const CACHE_BYTES: usize = 64 << 20;
+/// Memory that the database may keep pages in: 64 MiB.
+const CACHE_BYTES: usize = 64 << 20;
 
 /// Histories and models of any number of sources in one file.
 ///
@@ -50,21 +50,13 @@ impl Store {
     /// [`Error::Locked`] if another process has it open for writing, [`Error::NewerFormat`], [`Error::Damaged`], or
     /// [`Error::Io`] if the system refuses (permission, disk full).
     pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
-        Self::open_with(directory, CACHE_BYTES)
-    }
-
-    /// As [`open`](Self::open), with a bound for the memory of the database's page cache, in bytes.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub fn open_with(directory: impl AsRef<Path>, cache_bytes: usize) -> Result<Self> {
         let directory = directory.as_ref();
         make_directory(directory)
             .map_err(Error::io(format!("making the store's directory {}", directory.display())))?;
         let file = directory.join(FILE);
         make_file(&file).map_err(Error::io(format!("opening the store {}", file.display())))?;
         guarded("opening it", || {
-            let database = builder(cache_bytes).create(&file).map_err(|error| refused(directory, error))?;
+            let database = builder().create(&file).map_err(|error| refused(directory, error))?;
             Self::prepare(directory, database)
         })
     }
@@ -135,11 +127,6 @@ impl Store {
             Ok(Snapshot::new(transaction.doing("taking a snapshot")?))
         })
     }
-
-    /// Where the store is.
-    pub fn directory(&self) -> &Path {
-        &self.directory
-    }
 }
 
 /// Refuses a directory without the store's file, or with one that its maker left empty.
@@ -152,15 +139,15 @@ fn require_file(directory: &Path) -> Result<()> {
 }
 
 /// One writer, and readers in any number of processes beside it.
-fn builder(cache_bytes: usize) -> Builder {
+fn builder() -> Builder {
     let mut builder = Builder::new();
-    builder.set_cache_size(cache_bytes).set_concurrency_mode(ConcurrencyMode::SingleWriter);
+    builder.set_cache_size(CACHE_BYTES).set_concurrency_mode(ConcurrencyMode::SingleWriter);
     builder
 }
 
 /// Opens the database for reading, after a repair if it needs one.
 fn read_database(file: &Path) -> Result<ReadOnlyDatabase, DatabaseError> {
-    let builder = builder(CACHE_BYTES);
+    let builder = builder();
     match builder.open_read_only(file) {
         Err(DatabaseError::RepairAborted) => match builder.open(file) {
             // Whoever has it open for writing by now has repaired it.

@@ -92,7 +92,9 @@ fn a_changed_value_is_an_error_that_names_it() {
         "user3",
     );
     assert_damaged(
-        tampered(flip!(versioned("schemas"), (SOURCE, 0)), |store| store.snapshot()?.schema(SOURCE)),
+        tampered(flip!(versioned("schemas"), (SOURCE, 0)), |store| {
+            store.snapshot()?.history(SOURCE, "user3", ..)
+        }),
         "schema 0",
     );
     let bytes =

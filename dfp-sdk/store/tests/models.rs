@@ -8,18 +8,14 @@ use dfp_store::{MAX_MODEL, ModelDetails, Store, model_name};
 use serde_json::json;
 
 fn details(rows: u64) -> ModelDetails {
-    let metrics = json!({"loss": 0.25, "embeddings": {"browser": [12, 6]}}).as_object().unwrap().clone();
     ModelDetails {
         created: 17,
         source: SOURCE.into(),
         entity: "ann".into(),
         kind: "detector".into(),
-        format: 1,
         rows,
         start: Some(-5),
         end: None,
-        config: "sha256:00".into(),
-        metrics,
     }
 }
 

@@ -62,7 +62,7 @@ fn tour(cli: &Cli, args: &DemoArgs) -> Result<Report> {
         out: logs.clone(),
         ..Options::default()
     };
-    generate::azure_ad(&options, &mut progress)?;
+    generate::generate(crate::generate::azure_ad, &options, &mut progress)?;
     let generated = started.elapsed().as_secs_f64();
 
     let (old, new) = split(&logs)?;

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use dfp_sdk::core::{Result, Sink};
 use dfp_sdk::{Run, ScoresSink};
 
-use super::{cancel_on_signal, choice, counts_line, pipeline, plugins, print, status};
+use super::{cancel_on_signal, choice, counters_line, counts_line, pipeline, plugins, print, status};
 use crate::args::{Cli, InferArgs};
-use crate::progress::Stderr;
+use crate::progress::{Stderr, say};
 
 pub(crate) fn run(cli: &Cli, args: &InferArgs) -> Result<ExitCode> {
     let mut config = pipeline(&args.selection)?;
@@ -24,7 +24,10 @@ pub(crate) fn run(cli: &Cli, args: &InferArgs) -> Result<ExitCode> {
     let mut scores = args.scores.as_deref().map(ScoresSink::create).transpose()?;
     let mut sinks: Vec<&mut dyn Sink> = scores.iter_mut().map(|sink| sink as &mut dyn Sink).collect();
     let report = run.infer(&mut sinks, &mut Stderr::new(cli.quiet))?;
-    eprintln!("{}", counts_line(&report.counts));
+    say(&counts_line(&report.counts));
+    if let Some(line) = counters_line(&report.counters) {
+        say(&line);
+    }
     print(cli, &report, || {
         format!(
             "{} findings above {} in {}; {} entities scored by their own model, {} by the shared one",

@@ -10,10 +10,12 @@ pub(crate) mod plugin_host;
 pub(crate) mod read;
 pub(crate) mod train;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
 use dfp_sdk::core::{CancelToken, Counts, Error, ErrorKind, Result};
+use dfp_sdk::host::remote::RemoteOptions;
 use dfp_sdk::host::{Plugins, Policy, PublicKey};
 use dfp_sdk::prep::Selection;
 use dfp_sdk::{Choice, PipelineConfig};
@@ -23,7 +25,7 @@ use serde::Serialize;
 use crate::REJECTED;
 use crate::args::{Cli, SelectionArgs};
 
-/// Plugins in the directories asked for, then beside the program.
+/// Plugins in the directories asked for, then beside the program, which itself is what runs isolated ones.
 fn plugins(cli: &Cli) -> Result<Plugins> {
     let mut plugins = Plugins::new().policy(policy(cli)?);
     for dir in &cli.plugin_dir {
@@ -33,7 +35,7 @@ fn plugins(cli: &Cli) -> Result<Plugins> {
     }
     let program = std::env::current_exe().map_err(|e| Error::io("finding this program's directory", e))?;
     let beside = program.parent().expect("a program is in a directory").to_owned();
-    Ok(plugins.search(beside))
+    Ok(plugins.search(beside).isolated_by(RemoteOptions::of_program(program)))
 }
 
 /// What the command line wants to know of a library before it is loaded.
@@ -54,6 +56,7 @@ fn pipeline(args: &SelectionArgs) -> Result<PipelineConfig> {
     if !args.inputs.is_empty() {
         config.source.inputs.clone_from(&args.inputs);
     }
+    config.source.isolate |= args.isolate;
     Ok(config)
 }
 
@@ -110,6 +113,12 @@ fn counts_line(counts: &Counts) -> String {
     let reasons: Vec<String> = counts.rejected.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
     let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
     format!("read {} = used {} + rejected {}{reasons}", counts.read, counts.used, counts.rejected_total())
+}
+
+/// One line of what else was counted, if anything was.
+fn counters_line(counters: &BTreeMap<String, u64>) -> Option<String> {
+    let counters: Vec<String> = counters.iter().map(|(name, n)| format!("{name} {n}")).collect();
+    (!counters.is_empty()).then(|| format!("also counted: {}", counters.join(", ")))
 }
 
 /// Success, or the status for rejected records if `strict`.

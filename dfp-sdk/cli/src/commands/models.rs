@@ -70,11 +70,10 @@ fn describe(model: &ModelInfo) -> String {
     let time = |time: Option<i64>| time.map(iso).unwrap_or_default();
     [
         model.cite(),
-        format!("  kind     {}, format {}, {} bytes", details.kind, details.format, model.bytes),
+        format!("  kind     {}, {} bytes", details.kind, model.bytes),
         format!("  entity   {} of {}", details.entity, details.source),
         format!("  rows     {}, {} to {}", details.rows, time(details.start), time(details.end)),
         format!("  created  {}", iso(details.created)),
-        format!("  metrics  {}", serde_json::Value::Object(details.metrics.clone())),
     ]
     .join("\n")
 }

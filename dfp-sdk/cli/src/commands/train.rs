@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use dfp_sdk::core::Result;
 use dfp_sdk::{Run, TrainReport, TrainUsers};
 
-use super::{cancel_on_signal, choice, counts_line, pipeline, plugins, print, status};
+use super::{cancel_on_signal, choice, counters_line, counts_line, pipeline, plugins, print, status};
 use crate::args::{self, Cli, TrainArgs};
-use crate::progress::Stderr;
+use crate::progress::{Stderr, say};
 
 pub(crate) fn run(cli: &Cli, args: &TrainArgs) -> Result<ExitCode> {
     let mut config = pipeline(&args.selection)?;
@@ -22,7 +22,10 @@ pub(crate) fn run(cli: &Cli, args: &TrainArgs) -> Result<ExitCode> {
     let store = config.store.path.clone();
     let run = Run::new(config, &plugins)?.choosing(choice(&args.selection)?).cancelled_by(cancel_on_signal());
     let report = run.train(&mut Stderr::new(cli.quiet))?;
-    eprintln!("{}", counts_line(&report.counts));
+    say(&counts_line(&report.counts));
+    if let Some(line) = counters_line(&report.counters) {
+        say(&line);
+    }
     print(cli, &report, || format!("{} in {}", summary(&report), store.display()))?;
     Ok(status(args.selection.strict, &report.counts))
 }

@@ -52,6 +52,18 @@ impl Calendar {
         HOLIDAYS.iter().any(|(place, rule)| *place == country && falls_on(rule, date))
     }
 
+    /// `2022-03-30T14:52:21`, without a zone.
+    pub(super) fn seconds(&self, at: Ticks) -> String {
+        let mut stamp = self.stamp(at);
+        stamp.truncate(19);
+        stamp
+    }
+
+    /// Seconds since 1970-01-01.
+    pub(super) fn epoch(&self, at: Ticks) -> i64 {
+        i64::from(self.epoch_day(day_of(at))) * (DAY / SECOND) + at.rem_euclid(DAY) / SECOND
+    }
+
     /// `2022-03-30T14:52:21.7062186`, without a zone.
     pub(super) fn stamp(&self, at: Ticks) -> String {
         let within = at.rem_euclid(DAY);

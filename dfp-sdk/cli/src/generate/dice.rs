@@ -22,6 +22,18 @@ pub(super) enum Purpose {
     Victims,
     /// The course of one incident.
     Incident(usize),
+    /// What one kind of log knows of a person, service or system.
+    Actor(Kind, usize),
+    /// What one kind of log tells of their day.
+    ActorDay(Kind, usize, i32),
+}
+
+/// The kinds of log that draw from streams of their own.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    CloudTrail = 0,
+    Duo = 1,
+    Exchange = 2,
 }
 
 impl Purpose {
@@ -35,6 +47,8 @@ impl Purpose {
             Self::ServiceDay(service, date) => (4, service as u64, day(date)),
             Self::Victims => (5, 0, 0),
             Self::Incident(incident) => (6, incident as u64, 0),
+            Self::Actor(kind, actor) => (16 + kind as u64, actor as u64, 0),
+            Self::ActorDay(kind, actor, date) => (32 + kind as u64, actor as u64, day(date)),
         };
         kind << 56 | who << 24 | when
     }
@@ -174,6 +188,21 @@ pub(super) fn scatter(mut key: u64) -> u64 {
     key = (key ^ key >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     key ^ key >> 31
 }
+
+/// `length` letters and digits of `alphabet` that `key` stands for.
+pub(super) fn token(alphabet: &[u8], length: u64, key: u64) -> String {
+    let letter =
+        |place: u64| char::from(alphabet[(scatter(key ^ place << 56) % alphabet.len() as u64) as usize]);
+    (0..length).map(letter).collect()
+}
+
+/// A number that a text stands for.
+pub(super) fn key(text: &str) -> u64 {
+    text.bytes().fold(0, |sum, byte| scatter(sum ^ u64::from(byte)))
+}
+
+/// Lower-case hexadecimal digits.
+pub(super) const HEX: &[u8] = b"0123456789abcdef";
 
 #[cfg(test)]
 mod tests {

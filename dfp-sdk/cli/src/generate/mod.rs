@@ -5,17 +5,22 @@
 //! an incident. The same options give the same bytes on every machine.
 
 mod azure_ad;
-mod behaviour;
 mod calendar;
+mod cloudtrail;
 mod company;
+mod day;
 mod device;
 mod dice;
+mod duo;
+mod exchange;
+mod json;
 mod network;
 mod output;
-mod record;
-mod scenarios;
-mod sign_in;
+mod plot;
+mod run;
 mod tables;
+#[cfg(test)]
+mod testing;
 
 use std::io;
 use std::path::PathBuf;
@@ -24,6 +29,9 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 pub use azure_ad::azure_ad;
+pub use cloudtrail::cloudtrail;
+pub use duo::duo;
+pub use exchange::exchange;
 
 /// What to generate.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,26 +23,21 @@ const REMOTE_CYCLES: usize = 10;
 /// Bytes of a configuration that nobody means.
 const HUGE: usize = 1 << 20;
 
-pub(super) fn checks(
-    book: &mut Book,
-    component: &'static LoadedComponent,
-    subject: &Subject,
-    options: &CheckOptions,
-) {
+pub(super) fn checks(book: &mut Book, subject: &Subject, options: &CheckOptions) {
     let own = subject.clone();
     let times = options.cycles;
     book.check("lifecycle/cycles", move || cycles(&own, times));
-    tables(book, subject, "lifecycle/bad-config", move || bad_configs(component));
-    tables(book, subject, "lifecycle/null-error", move || null_errors(component));
+    tables(book, subject, "lifecycle/bad-config", bad_configs);
+    tables(book, subject, "lifecycle/null-error", null_errors);
 }
 
 /// Hosts of other versions. A source is read under them, so this comes after the checks that say whether it ends.
-pub(super) fn versions(book: &mut Book, component: &'static LoadedComponent, subject: &Subject) {
+pub(super) fn versions(book: &mut Book, subject: &Subject) {
     for (name, table) in
         [("versions/older-host", OtherTable::shorter()), ("versions/newer-host", OtherTable::longer())]
     {
         let config = subject.config.clone();
-        tables(book, subject, name, move || under(component, &config, table));
+        tables(book, subject, name, move |component| under(component, &config, table));
     }
 }
 
@@ -51,10 +46,10 @@ fn tables(
     book: &mut Book,
     subject: &Subject,
     name: &'static str,
-    check: impl FnOnce() -> Answer + Send + 'static,
+    check: impl FnOnce(&'static LoadedComponent) -> Answer + Send + 'static,
 ) {
-    let remote = subject.is_remote();
-    book.check(name, move || if remote { silent("its tables are in another process") } else { check() });
+    let loaded = subject.loaded;
+    book.check(name, move || loaded.map_or_else(|| silent("its tables are in another process"), check));
 }
 
 fn host() -> Arc<dyn Host> {

@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Answer, Book, elf, kept, silent};
-use crate::manifest::{Gap, is_manifest};
-use crate::{LoadedComponent, Plugin, Plugins};
+use crate::manifest::{Gap, ReadManifest, is_manifest, library_of, naming};
+use crate::{ComponentDescription, Description};
 
 /// The one symbol a plugin exports.
 const ENTRY: &str = "dfp_plugin_entry_v0";
@@ -33,67 +32,60 @@ const ANNOTATIONS: [&str; 8] =
 /// What stands in texts for bytes that are not UTF-8.
 const REPLACEMENT: char = '\u{FFFD}';
 
-/// What the kit reads of a manifest.
-#[derive(Debug, Deserialize)]
-struct Declared {
-    file: String,
-    #[serde(default)]
-    gaps: Vec<Gap>,
-}
-
-fn declared(manifest: &Path) -> Option<Declared> {
-    toml::from_str(&std::fs::read_to_string(manifest).ok()?).ok()
-}
-
 /// The manifest that leads to the library, if there is one.
 fn manifest_of(path: &Path) -> Option<PathBuf> {
-    if is_manifest(path) {
-        return Some(path.to_owned());
-    }
-    let entries = std::fs::read_dir(path.parent()?).ok()?;
-    let mut manifests: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| is_manifest(path)).collect();
-    manifests.sort();
-    let name = path.file_name()?.to_str()?;
-    manifests.into_iter().find(|manifest| declared(manifest).is_some_and(|declared| declared.file == name))
+    if is_manifest(path) { Some(path.to_owned()) } else { naming(path) }
 }
 
-/// The gaps that the library's manifest declares.
+/// The gaps that the library's manifest declares, if it can be read.
 pub(super) fn gaps(library: &Path) -> Vec<Gap> {
-    let manifest = manifest_of(library).and_then(|manifest| declared(&manifest));
-    manifest.map(|declared| declared.gaps).unwrap_or_default()
+    let manifest = manifest_of(library).and_then(|manifest| ReadManifest::read(&manifest).ok());
+    manifest.map(|read| read.manifest.gaps).unwrap_or_default()
 }
 
-/// A loaded library.
-pub(super) struct Opened {
-    pub(super) plugin: &'static Plugin,
+/// The library that a path leads to; a manifest that names none is its own dead end.
+pub(super) fn library(path: &Path) -> PathBuf {
+    let named = if is_manifest(path) { library_of(path) } else { None };
+    named.unwrap_or_else(|| path.to_owned())
+}
+
+/// A library that was loaded, here or in a process of its own.
+pub(super) struct Opened<T> {
+    pub(super) plugin: T,
     /// Its manifest, if it has one, and why it does not load through that.
     manifest: Option<(PathBuf, Option<String>)>,
 }
 
-/// Loads the library as a host does, through its manifest if it has one; where that is wrong, without it, since that is a
-/// check of its own.
-pub(super) fn load(path: &Path) -> Result<Opened, String> {
+/// Has `open` load the library as a host does, through its manifest if it has one; where that is wrong, without it, since that
+/// is a check of its own.
+pub(super) fn load<T, E: ToString>(
+    path: &Path,
+    open: impl Fn(&Path) -> Result<T, E>,
+) -> Result<Opened<T>, String> {
     let mut manifest = None;
     if let Some(beside) = manifest_of(path) {
-        match Plugins::new().load(&beside) {
+        match open(&beside) {
             Ok(plugin) => return Ok(Opened { plugin, manifest: Some((beside, None)) }),
             Err(error) => manifest = Some((beside, Some(error.to_string()))),
         }
     }
-    let library = match declared(path).filter(|_| is_manifest(path)) {
-        Some(declared) => path.with_file_name(declared.file),
-        None => path.to_owned(),
-    };
-    let plugin = Plugin::load(&library).map_err(|error| error.to_string())?;
+    let plugin = open(&library(path)).map_err(|error| error.to_string())?;
     Ok(Opened { plugin, manifest })
 }
 
-pub(super) fn checks(book: &mut Book, opened: Opened, component: &'static LoadedComponent) {
+impl<T> Opened<T> {
+    /// The same with another view of the plugin.
+    pub(super) fn map<U>(self, f: impl FnOnce(T) -> U) -> Opened<U> {
+        Opened { plugin: f(self.plugin), manifest: self.manifest }
+    }
+}
+
+pub(super) fn checks(book: &mut Book, opened: Opened<Description>, component: &ComponentDescription) {
     let Opened { plugin, manifest } = opened;
-    book.check("load/symbols", move || symbols(&plugin.path));
-    book.check("load/texts", move || texts(plugin));
-    book.check("load/schema", move || schema(component));
+    let (library, own_schema) = (plugin.path.clone(), component.config_schema.clone());
+    book.check("load/symbols", move || symbols(&library));
+    book.check("load/texts", move || texts(&plugin));
+    book.check("load/schema", move || schema(&own_schema));
     book.check("load/manifest", move || match manifest {
         None => silent("it has no manifest"),
         Some((path, None)) => kept(path.display().to_string()),
@@ -111,7 +103,7 @@ fn symbols(library: &Path) -> Answer {
     Err(format!("it exports {} symbols besides {ENTRY}: {} ..", others.len(), shown.join(", ")))
 }
 
-fn texts(plugin: &Plugin) -> Answer {
+fn texts(plugin: &Description) -> Answer {
     let of_plugin = [
         ("id", &plugin.id),
         ("version", &plugin.version),
@@ -119,8 +111,8 @@ fn texts(plugin: &Plugin) -> Answer {
         ("licence", &plugin.licence),
         ("SDK version", &plugin.sdk_version),
     ];
-    let of_components = plugin.components().iter().flat_map(|component| {
-        let LoadedComponent { id, title, config_schema, .. } = component;
+    let of_components = plugin.components.iter().flat_map(|component| {
+        let ComponentDescription { id, title, config_schema, .. } = component;
         [("component id", id), ("title", title), ("configuration schema", config_schema)]
     });
     for (what, text) in of_plugin.into_iter().chain(of_components) {
@@ -134,8 +126,8 @@ fn texts(plugin: &Plugin) -> Answer {
     kept("complete, and UTF-8")
 }
 
-fn schema(component: &LoadedComponent) -> Answer {
-    let schema: Value = serde_json::from_str(&component.config_schema)
+fn schema(schema: &str) -> Answer {
+    let schema: Value = serde_json::from_str(schema)
         .map_err(|error| format!("the configuration schema is not JSON: {error}"))?;
     if schema.get("type") != Some(&Value::from("object")) {
         return Err("the configuration schema does not say that a configuration is an object".to_owned());

@@ -19,8 +19,8 @@
 //! # Ok::<(), dfp_core::Error>(())
 //! ```
 //!
-//! In this process a plugin that crashes takes the check with it. With [`CheckOptions::remote`] it runs in one of its own;
-//! the checks that need its tables do not apply then.
+//! In this process a plugin that crashes takes the check with it. With [`CheckOptions::remote`] it is loaded and runs in
+//! one of its own, never in this one; the checks that need its tables do not apply then.
 
 mod elf;
 mod lifecycle;
@@ -31,7 +31,7 @@ mod subject;
 mod usage;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
@@ -43,6 +43,8 @@ use serde::Serialize;
 
 use crate::manifest::Gap;
 use crate::remote::RemoteOptions;
+use crate::{ComponentDescription, Description, Plugin, Plugins};
+use load::Opened;
 use subject::Subject;
 
 /// What is checked, and how.
@@ -59,8 +61,8 @@ pub struct CheckOptions {
     /// What stages, sinks and models are given, besides what the kit makes of it. Empty: the kit tries columns of its own,
     /// and columns with the names that the configuration mentions.
     pub input: Vec<RecordBatch>,
-    /// Runs the component in a process of its own. What it says of library and component is not looked at. The library is
-    /// loaded in this process all the same, for what its tables say.
+    /// Loads the library and runs the component in a process of its own. What it says of library and component is not looked
+    /// at.
     pub remote: Option<RemoteOptions>,
     /// How often an instance is made and destroyed.
     pub cycles: usize,
@@ -280,23 +282,25 @@ pub fn check(options: &CheckOptions) -> Result<Report> {
         out_of_process: options.remote.is_some(),
         checks: Vec::new(),
     };
-    let library = options.library.clone();
-    let loaded = within(options.limit, move || load::load(&library));
-    match loaded.unwrap_or_else(|| Err("loading it does not end".to_owned())) {
-        Ok(opened) => {
-            let plugin = opened.plugin;
+    let (library, remote) = (options.library.clone(), options.remote.clone());
+    let opened = within(options.limit, move || open(&library, remote.as_ref()));
+    match opened.unwrap_or_else(|| Err("loading it does not end".to_owned())) {
+        Ok((opened, loaded)) => {
+            let plugin = &opened.plugin;
             report.plugin = format!("{} {}", plugin.id, plugin.version);
-            let component = choose(plugin, options)?;
-            kind_and_id(&mut report, component.kind, &component.id);
+            let component = choose(plugin, options)?.clone();
+            component.kind.name().clone_into(&mut report.kind);
+            report.component.clone_from(&component.id);
             book.note(
                 "load/library",
                 kept(format!("made by {}, with dfp {}", plugin.vendor, plugin.sdk_version)),
             );
-            load::checks(&mut book, opened, component);
-            let subject = Subject::new(component, options);
-            lifecycle::checks(&mut book, component, &subject, options);
-            usage::checks(&mut book, component, &subject, options);
-            lifecycle::versions(&mut book, component, &subject);
+            load::checks(&mut book, opened, &component);
+            let loaded = loaded.and_then(|plugin| plugin.component(component.kind, &component.id));
+            let subject = Subject::new(component, loaded, options);
+            lifecycle::checks(&mut book, &subject, options);
+            usage::checks(&mut book, &subject, options);
+            lifecycle::versions(&mut book, &subject);
         }
         Err(why) => book.note("load/library", Err(why)),
     }
@@ -304,23 +308,33 @@ pub fn check(options: &CheckOptions) -> Result<Report> {
     Ok(report)
 }
 
-fn kind_and_id(report: &mut Report, kind: Kind, id: &str) {
-    kind.name().clone_into(&mut report.kind);
-    id.clone_into(&mut report.component);
+/// What a library says about itself, and, unless that was in a process of its own, the library.
+type Loaded = (Opened<Description>, Option<&'static Plugin>);
+
+fn open(library: &Path, remote: Option<&RemoteOptions>) -> Result<Loaded, String> {
+    if let Some(remote) = remote {
+        let told = load::load(library, |path| {
+            RemoteOptions { library: Some(path.to_owned()), id: None, ..remote.clone() }.describe()
+        })?;
+        return Ok((told.map(|told| Description { path: load::library(library), ..told }), None));
+    }
+    let opened = load::load(library, |path| Plugins::new().load(path))?;
+    let plugin = opened.plugin;
+    Ok((opened.map(Plugin::describe), Some(plugin)))
 }
 
 /// The component that the options mean.
-fn choose(plugin: &'static crate::Plugin, options: &CheckOptions) -> Result<&'static crate::LoadedComponent> {
-    let fits = |component: &&crate::LoadedComponent| {
+fn choose<'a>(plugin: &'a Description, options: &CheckOptions) -> Result<&'a ComponentDescription> {
+    let fits = |component: &&ComponentDescription| {
         options.kind.is_none_or(|kind| kind == component.kind)
             && options.id.as_ref().is_none_or(|id| *id == component.id)
     };
-    let mut chosen = plugin.components().iter().filter(fits);
+    let mut chosen = plugin.components.iter().filter(fits);
     if let (Some(component), None) = (chosen.next(), chosen.next()) {
         return Ok(component);
     }
     let there: Vec<String> = plugin
-        .components()
+        .components
         .iter()
         .map(|component| format!("{} {}", component.kind.name(), component.id))
         .collect();

@@ -1,5 +1,6 @@
 //! The component under check: making it, and using it once from beginning to end.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
@@ -9,7 +10,7 @@ use dfp_core::{Error, ErrorKind, FitContext, Host, Model, Result, Sink, Source, 
 
 use super::CheckOptions;
 use crate::remote::{Component, RemoteOptions, RemoteSink, RemoteSource, RemoteStage, RemoteTrainer, loaded};
-use crate::{LoadedComponent, Plugins};
+use crate::{ComponentDescription, LoadedComponent, Plugins};
 
 /// A source that gives more than this is not read to its end.
 pub(super) const MAX_BATCHES: usize = 256;
@@ -17,8 +18,10 @@ pub(super) const MAX_BATCHES: usize = 256;
 /// The component, and how instances of it are made.
 #[derive(Clone)]
 pub(super) struct Subject {
-    pub(super) component: &'static LoadedComponent,
-    library: String,
+    pub(super) component: ComponentDescription,
+    /// Its tables, unless they are in another process.
+    pub(super) loaded: Option<&'static LoadedComponent>,
+    library: PathBuf,
     pub(super) config: String,
     remote: Option<RemoteOptions>,
 }
@@ -50,14 +53,17 @@ impl Calls {
 }
 
 impl Subject {
-    pub(super) fn new(component: &'static LoadedComponent, options: &CheckOptions) -> Self {
+    pub(super) fn new(
+        component: ComponentDescription,
+        loaded: Option<&'static LoadedComponent>,
+        options: &CheckOptions,
+    ) -> Self {
         let remote = options.remote.clone().map(|remote| RemoteOptions {
             library: Some(options.library.clone()),
             id: Some(component.id.clone()),
             ..remote
         });
-        let library = format!("{}#{}", options.library.display(), component.id);
-        Self { component, library, config: options.config.clone(), remote }
+        Self { component, loaded, library: options.library.clone(), config: options.config.clone(), remote }
     }
 
     pub(super) fn is_remote(&self) -> bool {
@@ -68,7 +74,7 @@ impl Subject {
         if let Some(remote) = &self.remote {
             return self.make_remote(remote, host);
         }
-        let found = Plugins::new().find(self.component.kind, &self.library)?;
+        let found = Plugins::new().find_in(&self.library, self.component.kind, Some(&self.component.id))?;
         let (component, canceller) = loaded(&found, &self.config, host)?;
         Ok(Made { component, cancel: Arc::new(move || canceller.cancel()) })
     }

@@ -14,7 +14,7 @@ use super::samples::{Sample, odd, of, plain, schemas};
 use super::subject::{Calls, Subject};
 use super::{Answer, Book, CheckOptions, kept, silent, within};
 use crate::remote::Component;
-use crate::{LoadedComponent, LocalHost, PLUGIN_VIOLATIONS};
+use crate::{LocalHost, PLUGIN_VIOLATIONS};
 
 /// How long a call may go on after a cancel.
 const PROMPT: Duration = Duration::from_secs(1);
@@ -35,12 +35,7 @@ struct Input {
     own: bool,
 }
 
-pub(super) fn checks(
-    book: &mut Book,
-    component: &'static LoadedComponent,
-    subject: &Subject,
-    options: &CheckOptions,
-) {
+pub(super) fn checks(book: &mut Book, subject: &Subject, options: &CheckOptions) {
     let (own, given) = (subject.clone(), options.input.clone());
     let found = within(options.limit, move || find_input(&own, &given).map_err(text));
     let input = match found.unwrap_or_else(|| Err("none was worked off in time".to_owned())) {
@@ -64,7 +59,7 @@ pub(super) fn checks(
     check("data/release", release);
     check("data/resume", resume);
     check("threads/hop", hop);
-    let claims = |flag| component.flags & flag != 0;
+    let claims = |flag| subject.component.flags & flag != 0;
     let mut claim = |name, flag, kept: fn(&Subject, &Input) -> Answer| {
         check(name, if claims(flag) { kept } else { |_, _| silent("not claimed") });
     };

@@ -114,24 +114,33 @@ fn first_message(stream: &[u8]) -> Result<Message<'_>> {
             Error::caused(ErrorKind::BadData, "reading an Arrow message", error.to_string())
         })?;
         let body = usize::try_from(message.bodyLength()).map_err(|_| cut_short())?;
-        if buffers_of(&message) > body as u64 {
-            return Err(refused("an Arrow message uses more bytes than it has"));
-        }
+        check_buffers(&message, body)?;
         rest = after.get(body..).ok_or_else(cut_short)?;
         first.get_or_insert(message);
     }
     Err(refused("an Arrow stream has no end"))
 }
 
-/// The bytes of all buffers of a message; too many if one of them has a length that cannot be.
-fn buffers_of(message: &Message<'_>) -> u64 {
+/// Refuses a message with a buffer outside its body, which Arrow's decoder does not expect, or with more bytes in its buffers
+/// than the body has.
+fn check_buffers(message: &Message<'_>, body: usize) -> Result<()> {
     let batch = match message.header_type() {
         MessageHeader::RecordBatch => message.header_as_record_batch(),
         MessageHeader::DictionaryBatch => message.header_as_dictionary_batch().and_then(|batch| batch.data()),
         _ => None,
     };
-    let buffers = batch.and_then(|batch| batch.buffers()).into_iter().flatten();
-    buffers.fold(0, |sum: u64, buffer| sum.saturating_add(u64::try_from(buffer.length()).unwrap_or(u64::MAX)))
+    let mut left = body as u64;
+    for buffer in batch.and_then(|batch| batch.buffers()).into_iter().flatten() {
+        let part = u64::try_from(buffer.offset()).ok().zip(u64::try_from(buffer.length()).ok());
+        let inside =
+            |(offset, length): &(u64, u64)| offset.checked_add(*length).is_some_and(|end| end <= body as u64);
+        let (_, length) =
+            part.filter(inside).ok_or_else(|| refused("a buffer of an Arrow message lies outside of it"))?;
+        left = left
+            .checked_sub(length)
+            .ok_or_else(|| refused("an Arrow message uses more bytes than it has"))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -183,6 +192,32 @@ mod tests {
         assert_eq!(encode_schema(&schema).unwrap_err().kind(), ErrorKind::Unsupported);
         let bytes = StreamWriter::try_new(Vec::new(), &schema).unwrap().into_inner().unwrap();
         assert_eq!(decode_schema(&bytes).unwrap_err().kind(), ErrorKind::Unsupported);
+    }
+
+    /// Bodies of one buffer: its offset and length are changed where they stand in the message's head.
+    #[test]
+    fn buffers_outside_their_message_never_reach_the_decoder() {
+        let values = Int64Array::from(vec![0x0102_0304_0506_0708; 8]);
+        let batch = RecordBatch::try_from_iter([("n", Arc::new(values) as ArrayRef)]).unwrap();
+        let good = encode_batch(&batch).unwrap();
+        // The second buffer: no nulls, then 64 bytes of values.
+        let length = 64_i64.to_le_bytes();
+        let places: Vec<usize> = (8..good.len() - 8).filter(|at| good[*at..*at + 8] == length).collect();
+        assert!(!places.is_empty());
+        let mut outside = 0;
+        for at in places {
+            for (offset, length) in
+                [(1 << 40, 64), (1 << 40, 0), (i64::MAX, 64), (-1, 64), (0, -1), (0, 1 << 40)]
+            {
+                let mut bad = good.clone();
+                bad[at - 8..at].copy_from_slice(&i64::to_le_bytes(offset));
+                bad[at..at + 8].copy_from_slice(&i64::to_le_bytes(length));
+                let error = decode_batch(&bad, None).expect_err("it lies outside");
+                assert_ne!(error.kind(), ErrorKind::Panic, "{error}");
+                outside += usize::from(error.to_string().contains("lies outside of it"));
+            }
+        }
+        assert!(outside >= 6, "{outside}");
     }
 
     #[test]

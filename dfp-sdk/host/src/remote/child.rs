@@ -10,7 +10,7 @@ use dfp_core::{Error, ErrorKind, Host, Result};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::protocol::Hello;
-use super::serve::{Component, Served, serve_with};
+use super::serve::{Component, Offer, Served, serve_with};
 use crate::{Canceller, Found, Plugins};
 
 /// How long a call may go on once the parent is gone.
@@ -24,7 +24,7 @@ const ORPHANED: Duration = Duration::from_secs(2);
 /// # Errors
 /// If the process was not started by a host, or the pipes fail. What goes wrong with the plugin is told to the parent.
 pub fn serve(plugins: &Plugins) -> Result<()> {
-    serve_made(|hello, kind, host| make(plugins, hello, kind, host))
+    serve_made(|hello, host| make(plugins, hello, host))
 }
 
 /// As [`serve`], for a component of the program's own making: `make` gets the configuration and the host. It runs confined
@@ -33,14 +33,17 @@ pub fn serve(plugins: &Plugins) -> Result<()> {
 /// # Errors
 /// As [`serve`].
 pub fn serve_component(make: impl FnOnce(&str, Arc<dyn Host>) -> Result<Component>) -> Result<()> {
-    serve_made(|hello, _, host| {
+    serve_made(|hello, host| {
         limit(hello)?;
         seal(hello)?;
-        Ok(Served { component: make(&hello.config, host)?, cancel: None })
+        let wanted = hello.wanted.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, "this program serves one component, and describes none")
+        })?;
+        Ok(Offer::Component(Served { component: make(&wanted.config, host)?, instance: None }))
     })
 }
 
-fn serve_made(make: impl FnOnce(&Hello, Kind, Arc<dyn Host>) -> Result<Served>) -> Result<()> {
+fn serve_made(make: impl FnOnce(&Hello, Arc<dyn Host>) -> Result<Offer>) -> Result<()> {
     let (input, output) = take_pipes()?;
     serve_with(input, output, make, || {
         // Whoever still runs is not to outlive the one it works for. A normal end comes first.
@@ -61,23 +64,31 @@ fn take_pipes() -> Result<(File, File)> {
     Ok((input, output))
 }
 
-fn make(plugins: &Plugins, hello: &Hello, kind: Kind, host: Arc<dyn Host>) -> Result<Served> {
+fn make(plugins: &Plugins, hello: &Hello, host: Arc<dyn Host>) -> Result<Offer> {
     limit(hello)?;
-    let name = match (&hello.library, &hello.id) {
-        (Some(library), Some(id)) => format!("{}#{id}", library.display()),
-        (Some(library), None) => library.display().to_string(),
-        (None, Some(id)) => id.clone(),
+    let plugins = plugins.clone().at_least(hello.policy()?);
+    let Some(wanted) = &hello.wanted else {
+        let description = plugins.describe(hello.library.as_deref())?;
+        seal(hello)?;
+        return Ok(Offer::Description(description));
+    };
+    let kind = wanted.kind()?;
+    let found = match (&hello.library, &wanted.id) {
+        (Some(library), id) => plugins.find_in(library, kind, id.as_deref())?,
+        (None, Some(id)) => plugins.find(kind, id)?,
         (None, None) => {
             return Err(Error::new(ErrorKind::InvalidArgument, "neither a library nor an id is named"));
         }
     };
-    let found = plugins.find(kind, &name)?;
     seal(hello)?;
     if found.plugin().is_none() {
-        return Ok(Served { component: linked(&found, &hello.config, host)?, cancel: None });
+        return Ok(Offer::Component(Served {
+            component: linked(&found, &wanted.config, host)?,
+            instance: None,
+        }));
     }
-    let (component, canceller) = loaded(&found, &hello.config, host)?;
-    Ok(Served { component, cancel: Some(Arc::new(move || canceller.cancel())) })
+    let (component, canceller) = loaded(&found, &wanted.config, host)?;
+    Ok(Offer::Component(Served { component, instance: Some(canceller) }))
 }
 
 fn linked(found: &Found, config: &str, host: Arc<dyn Host>) -> Result<Component> {

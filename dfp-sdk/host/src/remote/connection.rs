@@ -71,7 +71,8 @@ impl Connection {
             answers: sender,
             max_frame: limits.max_frame,
         };
-        spawn("dfp-remote-read", move || reader.run(input))?;
+        // Otherwise the writing thread would wait for ever.
+        spawn("dfp-remote-read", move || reader.run(input)).inspect_err(|_| outbox.close())?;
         let calls = Mutex::new(Calls { answers, last: 0, over: None });
         let cancelled = AtomicBool::new(false);
         Ok(Self { name, calls, outbox, expected, cancelled, host, process, limits })
@@ -210,6 +211,8 @@ impl Reader {
             match self.step(&mut input) {
                 Ok(true) => {}
                 Ok(false) => break,
+                // The pipe ended: why the process did is asked for next.
+                Err(error) if error.kind() == ErrorKind::Io => break,
                 Err(error) => {
                     // Nobody listens if the connection is being dropped.
                     let _ = self.answers.send(Err(error.context("it breaks the rules and was killed")));

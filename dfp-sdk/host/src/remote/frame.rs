@@ -40,7 +40,7 @@ impl Frame {
         let broken = |error| Error::io("reading a frame", error);
         input.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(broken)?;
         let Ok([a, b, c, d, tag]) = <[u8; HEAD]>::try_from(head.as_slice()) else {
-            return if head.is_empty() { Ok(None) } else { Err(refused("it stopped inside a frame")) };
+            return if head.is_empty() { Ok(None) } else { Err(cut_short()) };
         };
         let length = u32::from_le_bytes([a, b, c, d]) as usize;
         if length > limit {
@@ -49,10 +49,15 @@ impl Frame {
         let mut payload = Vec::with_capacity(length.min(FIRST_ROOM));
         input.by_ref().take(length as u64).read_to_end(&mut payload).map_err(broken)?;
         if payload.len() < length {
-            return Err(refused("it stopped inside a frame"));
+            return Err(cut_short());
         }
         Ok(Some(Self { tag, payload }))
     }
+}
+
+/// The other side ended while it wrote: that is no lie.
+fn cut_short() -> Error {
+    Error::new(ErrorKind::Io, "it stopped inside a frame")
 }
 
 /// Something the other side must not send.
@@ -205,7 +210,7 @@ mod tests {
         assert!(error.to_string().contains("4 bytes; the limit is 3"), "{error}");
         for length in 1..whole.len() {
             let error = Frame::read(&mut &whole[..length], 9).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::BadData, "{length}");
+            assert_eq!(error.kind(), ErrorKind::Io, "{length}");
         }
         // A length that nobody could hold makes no room for itself.
         let lie = [0xFF, 0xFF, 0xFF, 0xFF, 1];

@@ -6,13 +6,16 @@ use std::sync::{Arc, Weak};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use dfp_abi::Kind;
-use dfp_core::{BatchStream, Error, FitContext, Host, Model, Result, Sink, Source, Stage, Trainer};
+use dfp_core::{
+    BatchStream, Error, ErrorKind, FitContext, Host, Model, Result, Sink, Source, Stage, Trainer,
+};
+use serde_json::Value;
 
 use super::batch::{decode_batch, decode_schema, encode_batch, encode_schema};
 use super::connection::Connection;
 use super::frame::{Pack, Unpack, refused};
 use super::protocol::op;
-use super::{RemoteOptions, Timeouts};
+use super::{MAX_TOLD, RemoteOptions, Timeouts};
 
 /// Groups are fitted together until they have so many bytes.
 const FIT_BYTES: usize = 64 << 20;
@@ -55,6 +58,22 @@ impl Link {
     fn canceller(&self) -> RemoteCanceller {
         RemoteCanceller(Arc::downgrade(&self.connection))
     }
+
+    fn introspect(&self) -> Result<Option<Value>> {
+        let answer = self.call(op::INTROSPECT, &[])?;
+        self.checked(read_introspection(&answer))
+    }
+}
+
+/// Takes what an instance says about itself, as far as it can be.
+fn read_introspection(answer: &[u8]) -> Result<Option<Value>> {
+    let Some(text) = Unpack(answer).optional()? else { return Ok(None) };
+    if text.len() > MAX_TOLD {
+        return Err(refused(format!("it told {} bytes about itself, more than {MAX_TOLD}", text.len())));
+    }
+    let value: Value = serde_json::from_slice(text)
+        .map_err(|error| Error::caused(ErrorKind::BadData, "it told no JSON about itself", error))?;
+    if value.is_object() { Ok(Some(value)) } else { Err(refused("it told no JSON object about itself")) }
 }
 
 /// Asks a component in another process to stop, from any thread. What does not stop within
@@ -106,6 +125,14 @@ impl RemoteSource {
     /// What stops a call that blocks.
     pub fn canceller(&self) -> RemoteCanceller {
         self.link.canceller()
+    }
+
+    /// What it is doing, for people; `None` if it does not say. A component that is linked into the other program never does.
+    ///
+    /// # Errors
+    /// What it answers, and [`ErrorKind::BadData`] if that is no JSON object of 16 MiB or less.
+    pub fn introspect(&self) -> Result<Option<Value>> {
+        self.link.introspect()
     }
 }
 
@@ -191,6 +218,14 @@ impl RemoteStage {
     pub fn canceller(&self) -> RemoteCanceller {
         self.link.canceller()
     }
+
+    /// What it is doing, for people; `None` if it does not say. A component that is linked into the other program never does.
+    ///
+    /// # Errors
+    /// What it answers, and [`ErrorKind::BadData`] if that is no JSON object of 16 MiB or less.
+    pub fn introspect(&self) -> Result<Option<Value>> {
+        self.link.introspect()
+    }
 }
 
 impl Stage for RemoteStage {
@@ -238,6 +273,14 @@ impl RemoteSink {
     pub fn canceller(&self) -> RemoteCanceller {
         self.link.canceller()
     }
+
+    /// What it is doing, for people; `None` if it does not say. A component that is linked into the other program never does.
+    ///
+    /// # Errors
+    /// What it answers, and [`ErrorKind::BadData`] if that is no JSON object of 16 MiB or less.
+    pub fn introspect(&self) -> Result<Option<Value>> {
+        self.link.introspect()
+    }
 }
 
 impl Sink for RemoteSink {
@@ -258,8 +301,9 @@ impl Sink for RemoteSink {
     }
 }
 
-/// A trainer in another process. Its models live in the same process, for as long as one of them does; calls of all of them
-/// are made one after the other.
+/// A trainer in another process. Its models live in the same process, for as long as one of them does. That process makes one
+/// call at a time, whoever makes them: to score on several cores, make several trainers and spread the models over them with
+/// [`save`](Model::save) and [`load`](Trainer::load).
 pub struct RemoteTrainer {
     link: Link,
 }
@@ -280,6 +324,14 @@ impl RemoteTrainer {
     /// What stops a call that blocks.
     pub fn canceller(&self) -> RemoteCanceller {
         self.link.canceller()
+    }
+
+    /// What it is doing, for people; `None` if it does not say. A component that is linked into the other program never does.
+    ///
+    /// # Errors
+    /// What it answers, and [`ErrorKind::BadData`] if that is no JSON object of 16 MiB or less.
+    pub fn introspect(&self) -> Result<Option<Value>> {
+        self.link.introspect()
     }
 
     /// Fits what one frame takes.

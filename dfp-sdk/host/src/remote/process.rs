@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,12 +41,16 @@ impl Process {
         host: Arc<dyn Host>,
     ) -> Result<(Self, ChildStdout, ChildStdin)> {
         let doing = || format!("starting {} for {name}", options.program.display());
-        let mut child = Command::new(&options.program)
+        let mut command = Command::new(&options.program);
+        leave_files_behind(&mut command);
+        let mut child = command
             .args(&options.arguments)
             // Secrets often lie in the environment. One arena for memory makes the limit mean what it says.
             .env_clear()
             .env("MALLOC_ARENA_MAX", "1")
             .current_dir("/")
+            // Ctrl-C is the parent's to hear, who cancels and says so.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -139,6 +143,29 @@ impl Drop for Process {
     }
 }
 
+/// Closes, for the child, what this program and its libraries have open and forgot to mark: a sandboxed plugin could not open
+/// it, but would have it.
+#[cfg(target_os = "linux")]
+fn leave_files_behind(command: &mut Command) {
+    let mark = || {
+        // SAFETY: plain system calls on numbers, which is all that may be done between fork and exec.
+        unsafe {
+            if libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) != 0 {
+                // A kernel before 5.11.
+                for fd in 3..libc::sysconf(libc::_SC_OPEN_MAX).clamp(1024, 1 << 16) as libc::c_int {
+                    libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
+                }
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: `mark` allocates nothing and takes no lock.
+    unsafe { command.pre_exec(mark) };
+}
+
+#[cfg(not(target_os = "linux"))]
+fn leave_files_behind(_command: &mut Command) {}
+
 fn describe(status: ExitStatus) -> String {
     match (status.signal(), status.code()) {
         (Some(signal), _) => format!("the process was ended by signal {signal}{}", signal_name(signal)),
@@ -185,5 +212,42 @@ fn forward(stderr: impl Read, target: &str, host: &dyn Host, tail: &Mutex<VecDeq
             tail.pop_front();
         }
         tail.push_back(text.to_owned());
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+    use crate::LocalHost;
+
+    /// What a program prints that is started like a child.
+    fn printed(program: &str, argument: &str) -> String {
+        let options =
+            RemoteOptions { arguments: vec![argument.into()], ..RemoteOptions::of_program(program) };
+        let (process, mut stdout, _stdin) =
+            Process::start(&options, program, Arc::new(LocalHost::new())).unwrap();
+        let mut printed = String::new();
+        stdout.read_to_string(&mut printed).unwrap();
+        assert!(process.end().unwrap().success());
+        printed
+    }
+
+    #[test]
+    fn the_child_does_not_hear_the_terminals_signals() {
+        let stat = printed("/bin/cat", "/proc/self/stat");
+        let fields: Vec<&str> = stat.split(' ').collect();
+        assert_eq!(fields[4], fields[0], "it leads a process group of its own: {stat}");
+    }
+
+    #[test]
+    fn the_child_has_its_pipes_and_no_other_file() {
+        let forgotten = std::fs::File::open("/dev/null").unwrap();
+        // SAFETY: a flag of a file that is open here.
+        assert_eq!(unsafe { libc::fcntl(forgotten.as_raw_fd(), libc::F_SETFD, 0) }, 0);
+        let seen = printed("/bin/ls", "/proc/self/fd");
+        // The last one is the listed directory.
+        assert_eq!(seen.split_whitespace().collect::<Vec<_>>(), ["0", "1", "2", "3"]);
     }
 }

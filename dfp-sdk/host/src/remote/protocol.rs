@@ -3,10 +3,15 @@
 
 use std::path::PathBuf;
 
+use dfp_abi::Kind;
+use dfp_core::Result;
 use serde::{Deserialize, Serialize};
 
+use super::frame::refused;
+use crate::{Policy, PublicKey};
+
 /// Grows with every change of what follows.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// What a frame is.
 pub(super) mod tag {
@@ -43,7 +48,8 @@ pub(super) mod op {
     pub(in crate::remote) const MODEL_SCORE: u8 = 32;
     pub(in crate::remote) const MODEL_SAVE: u8 = 33;
     pub(in crate::remote) const MODEL_DROP: u8 = 34;
-    pub(in crate::remote) const END: u8 = 40;
+    pub(in crate::remote) const INTROSPECT: u8 = 40;
+    pub(in crate::remote) const END: u8 = 41;
 }
 
 /// What the child asks of the host.
@@ -57,20 +63,44 @@ pub(super) mod host_op {
     pub(in crate::remote) const SECRET: u8 = 7;
 }
 
-/// What the child is to be.
+/// What the child is to load, and to be.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Hello {
     pub(super) protocol: u32,
-    /// The number of its kind.
-    pub(super) kind: u32,
-    /// The library or manifest; absent for a component that is linked into the child's program.
+    /// The library or manifest; absent for what is linked into the child's program.
     pub(super) library: Option<PathBuf>,
-    pub(super) id: Option<String>,
-    pub(super) config: String,
+    /// The policy's name, and keys.
+    pub(super) policy: String,
+    pub(super) keys: Vec<String>,
+    /// The component to make; if absent, the child only says what there is.
+    pub(super) wanted: Option<Wanted>,
     /// The least important level that is logged; 0 if none is.
     pub(super) log_level: u32,
     pub(super) memory_limit: Option<u64>,
     pub(super) sandbox: bool,
     /// Longest payload the parent takes.
     pub(super) max_frame: usize,
+}
+
+/// Which component, and how it is configured.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Wanted {
+    /// The number of its kind.
+    pub(super) kind: u32,
+    pub(super) id: Option<String>,
+    pub(super) config: String,
+}
+
+impl Hello {
+    /// What the parent wants to be known of the library.
+    pub(super) fn policy(&self) -> Result<Policy> {
+        let keys = self.keys.iter().map(|key| key.parse::<PublicKey>()).collect::<Result<_>>()?;
+        Policy::named(&self.policy, keys)
+    }
+}
+
+impl Wanted {
+    pub(super) fn kind(&self) -> Result<Kind> {
+        Kind::from_code(self.kind).ok_or_else(|| refused(format!("there is no kind {}", self.kind)))
+    }
 }

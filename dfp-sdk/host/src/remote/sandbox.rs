@@ -33,7 +33,6 @@ const ALLOWED: &[i64] = &[
     libc::SYS_lseek,
     libc::SYS_fstat,
     libc::SYS_dup,
-    libc::SYS_fcntl,
     libc::SYS_pipe2,
     libc::SYS_eventfd2,
     libc::SYS_ppoll,
@@ -188,6 +187,11 @@ fn allowed() -> Result<Rules> {
     // Signals to oneself, as `abort` and thread libraries send them.
     rules.insert(libc::SYS_tgkill, vec![when(0, Dword, Eq, this)?]);
     rules.insert(libc::SYS_kill, vec![when(0, Dword, Eq, this)?]);
+    // Flags and copies of descriptors. Whoever may name a descriptor's owner has the system send him signals.
+    let commands =
+        [libc::F_DUPFD, libc::F_DUPFD_CLOEXEC, libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL];
+    let allowed = commands.into_iter().map(|command| when(1, Dword, Eq, command as u64));
+    rules.insert(libc::SYS_fcntl, allowed.collect::<Result<_>>()?);
     // One's own limits, and only to know them.
     rules.insert(libc::SYS_prlimit64, vec![when(2, Qword, Eq, 0)?]);
     // Names of threads and of memory; and what comes before a further filter.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use arrow_schema::SchemaRef;
 use dfp_abi::{Kind, caught, dropped};
@@ -14,8 +14,9 @@ use dfp_core::{
 use super::batch::{decode_batch, decode_schema, encode_batch, encode_schema};
 use super::frame::{Frame, Pack, Unpack, refused};
 use super::outbox::spawn;
-use super::protocol::{Hello, VERSION, op, tag};
-use super::wire::{Cancel, RemoteHost, Wire};
+use super::protocol::{Hello, VERSION, Wanted, op, tag};
+use super::wire::{RemoteHost, Wire};
+use crate::{Canceller, Description};
 
 /// Longest payload taken from the parent, which has its own limit.
 const MAX_FRAME: usize = u32::MAX as usize;
@@ -43,10 +44,18 @@ impl Component {
     }
 }
 
-/// What is to be served, and how it is stopped if it does not ask.
+/// What is to be served.
+pub(super) enum Offer {
+    /// One component.
+    Component(Served),
+    /// Only what a plugin says about itself.
+    Description(Description),
+}
+
+/// A component, and the way to its instance, if it is a loaded one: past what it is doing, and for what the contracts leave out.
 pub(super) struct Served {
     pub(super) component: Component,
-    pub(super) cancel: Option<Cancel>,
+    pub(super) instance: Option<Canceller>,
 }
 
 /// A call, as it came.
@@ -64,12 +73,10 @@ struct Call {
 pub(super) fn serve_with(
     mut input: impl Read + Send + 'static,
     output: impl Write + Send + 'static,
-    make: impl FnOnce(&Hello, Kind, Arc<dyn Host>) -> Result<Served>,
+    make: impl FnOnce(&Hello, Arc<dyn Host>) -> Result<Offer>,
     on_hang_up: impl FnOnce() + Send + 'static,
 ) -> Result<()> {
     let hello = read_hello(&mut input)?;
-    let kind =
-        Kind::from_code(hello.kind).ok_or_else(|| refused(format!("there is no kind {}", hello.kind)))?;
     let wire = Wire::new(output);
     wire.log_up_to(hello.log_level);
     let (sender, calls) = channel();
@@ -80,15 +87,17 @@ pub(super) fn serve_with(
         drop(sender);
         on_hang_up();
     })?;
-    let made = caught(|| make(&hello, kind, Arc::new(RemoteHost(wire.clone()))));
-    let mut served = match made {
-        Ok(served) => served,
+    let made = caught(|| make(&hello, Arc::new(RemoteHost(wire.clone()))));
+    let served = match made {
+        Ok(Offer::Component(served)) => served,
+        Ok(Offer::Description(description)) => return tell(&description, &hello, &wire, &calls),
         Err(error) => return answer(&wire, hello.max_frame, 0, Err(error)),
     };
-    wire.cancelled_by(served.cancel.take());
-    let mut server = Server::new(served.component);
-    let facts = if server.component.kind() == kind { server.facts() } else { Err(other_kind(&server, kind)) };
-    answer(&wire, hello.max_frame, 0, facts)?;
+    if let Some(instance) = served.instance.clone() {
+        wire.cancelled_by(Some(Arc::new(move || instance.cancel())));
+    }
+    let mut server = Server::new(served);
+    answer(&wire, hello.max_frame, 0, server.facts(&hello))?;
     for call in calls {
         if call.op == op::END {
             wire.cancelled_by(None);
@@ -103,8 +112,19 @@ pub(super) fn serve_with(
     Ok(())
 }
 
-fn other_kind(server: &Server, kind: Kind) -> Error {
-    let text = format!("it is a {}, not a {}", server.component.kind().name(), kind.name());
+/// Answers with a description, and waits for the parent to have heard it.
+fn tell(description: &Description, hello: &Hello, wire: &Wire, calls: &Receiver<Call>) -> Result<()> {
+    let text = serde_json::to_vec(description)
+        .map_err(|error| Error::caused(ErrorKind::Internal, "describing a plugin", error));
+    answer(wire, hello.max_frame, 0, text)?;
+    match calls.recv() {
+        Ok(call) => answer(wire, hello.max_frame, call.number, Ok(Vec::new())),
+        Err(_) => Ok(()),
+    }
+}
+
+fn other_kind(component: &Component, kind: Kind) -> Error {
+    let text = format!("it is a {}, not a {}", component.kind().name(), kind.name());
     Error::new(ErrorKind::InvalidArgument, text)
 }
 
@@ -164,6 +184,8 @@ fn answer(wire: &Wire, max_frame: usize, number: u64, outcome: Result<Vec<u8>>) 
 /// The component, and what it made so far.
 struct Server {
     component: Component,
+    /// The component's instance, if it is a loaded one.
+    instance: Option<Canceller>,
     /// Of what is pushed or written, once bound.
     input: Option<SchemaRef>,
     streams: HashMap<u64, Box<dyn BatchStream>>,
@@ -172,13 +194,15 @@ struct Server {
 }
 
 impl Server {
-    fn new(component: Component) -> Self {
-        Self { component, input: None, streams: HashMap::new(), models: HashMap::new(), last: 0 }
+    fn new(Served { component, instance }: Served) -> Self {
+        Self { component, instance, input: None, streams: HashMap::new(), models: HashMap::new(), last: 0 }
     }
 
     /// What the parent has to know from the beginning: a source's schema.
-    fn facts(&self) -> Result<Vec<u8>> {
+    fn facts(&self, hello: &Hello) -> Result<Vec<u8>> {
+        let kind = hello.wanted.as_ref().map_or_else(|| Ok(self.component.kind()), Wanted::kind)?;
         match &self.component {
+            component if component.kind() != kind => Err(other_kind(component, kind)),
             Component::Source(source) => caught(|| encode_schema(&source.schema())),
             _ => Ok(Vec::new()),
         }
@@ -196,6 +220,7 @@ impl Server {
                     self.model(arguments.number()?)?.score(&decode_batch(arguments.rest(), None)?)?;
                 return encode_batch(&scored);
             }
+            op::INTROSPECT => return self.introspect(),
             op::MODEL_SAVE => return self.model(arguments.number()?)?.save(),
             op::MODEL_DROP => {
                 dropped(self.models.remove(&arguments.number()?));
@@ -242,6 +267,14 @@ impl Server {
             None => Ok(Vec::new()),
             Some(batch) => encode_batch(&batch),
         }
+    }
+
+    /// What the instance says about itself, JSON, if it says anything.
+    fn introspect(&self) -> Result<Vec<u8>> {
+        // Calls come one after the other: none is under way.
+        let told = self.instance.as_ref().map_or(Ok(None), Canceller::introspect)?;
+        let text = told.map(|value| value.to_string());
+        Ok(Pack::default().optional(text.as_deref().map(str::as_bytes)).done())
     }
 
     fn model(&self, model: u64) -> Result<&dyn Model> {

@@ -10,8 +10,8 @@ use dfp_core::{Error, ErrorKind, Host, Level, Reject, Result};
 use super::frame::{Pack, Unpack, refused};
 use super::protocol::host_op;
 
-/// Inputs that may be open at once.
-const MAX_INPUTS: usize = 1024;
+/// Inputs that may be open at once: few enough to leave the host's process files of its own.
+const MAX_INPUTS: usize = 256;
 /// Bytes of one read.
 const MAX_READ: u64 = 1 << 20;
 /// Names a child may invent for counters, and as many for reasons: a host keeps every one of them.

@@ -15,9 +15,9 @@ use dfp_core::{FitContext, Model, Reject, Sink, Stage, Trainer};
 use super::batch::encode_batch;
 use super::frame::{Frame, Pack};
 use super::protocol::{host_op, tag};
-use super::serve::{Served, serve_with};
+use super::serve::{Offer, Served, serve_with};
 use super::*;
-use crate::{LocalHost, Secrets};
+use crate::Secrets;
 
 fn options() -> RemoteOptions {
     RemoteOptions { library: None, id: Some("x".to_owned()), sandbox: false, ..RemoteOptions::new("", "") }
@@ -33,7 +33,8 @@ fn connect(
     let (orders, to_child) = pipe().unwrap();
     let (from_child, answers) = pipe().unwrap();
     thread::spawn(move || child(orders, answers));
-    options.connect(kind, "{}", host, (from_child, to_child), Process::none())
+    let wanted = options.wanted(kind, "{}");
+    options.connect(options.name(kind.name()), Some(wanted), host, (from_child, to_child), Process::none())
 }
 
 /// A connection to `component`, honestly served.
@@ -43,8 +44,9 @@ fn served(
     component: impl FnOnce(Arc<dyn Host>) -> Component + Send + 'static,
 ) -> Result<Made> {
     connect(options, kind, Arc::new(LocalHost::new()), |input, output| {
-        let make =
-            |_: &Hello, _, host: Arc<dyn Host>| Ok(Served { component: component(host), cancel: None });
+        let make = |_: &Hello, host: Arc<dyn Host>| {
+            Ok(Offer::Component(Served { component: component(host), instance: None }))
+        };
         serve_with(input, output, make, || ()).unwrap();
     })
 }
@@ -324,8 +326,8 @@ fn the_host_serves_what_the_component_asks_for() {
         .on_reject(move |reject| rejects.lock().unwrap().push(format!("{reject:?}")));
     let host = Arc::new(host);
     let made = connect(&options(), Kind::Sink, host.clone(), |input, output| {
-        let make = |_: &Hello, _, host: Arc<dyn Host>| {
-            Ok(Served { component: Component::Sink(Box::new(Asks(host))), cancel: None })
+        let make = |_: &Hello, host: Arc<dyn Host>| {
+            Ok(Offer::Component(Served { component: Component::Sink(Box::new(Asks(host))), instance: None }))
         };
         serve_with(input, output, make, || ()).unwrap();
     });
@@ -384,6 +386,63 @@ fn lies_are_errors() {
         output.write_all(&[0xFF, 0xFF, 0xFF, 0xFF, tag::ANSWER]).unwrap();
     });
     assert!(long.to_string().contains("4294967295 bytes; the limit is"), "{long}");
+}
+
+#[test]
+fn a_child_that_ends_inside_a_frame_is_told_by_its_end() {
+    let made = connect(&options(), Kind::Stage, Arc::new(LocalHost::new()), |mut input, mut output| {
+        Frame::read(&mut input, 1 << 20).unwrap();
+        answer(0, b"").write(&mut output).unwrap();
+        Frame::read(&mut input, 1 << 20).unwrap();
+        output.write_all(&[100, 0, 0, 0, tag::ANSWER, 1, 2, 3]).unwrap();
+    });
+    let mut stage = RemoteStage::made(made.unwrap());
+    let error = stage.bind(numbers(&[]).schema()).unwrap_err();
+    assert!(error.to_string().contains("the process closed its pipe"), "{error}");
+}
+
+/// A stage whose instance says `text` about itself.
+fn introspected(text: &[u8]) -> Result<Option<serde_json::Value>> {
+    let payload = Pack::default().optional(Some(text)).done();
+    let made = connect(&options(), Kind::Stage, Arc::new(LocalHost::new()), move |mut input, mut output| {
+        for (number, payload) in [(0, &[][..]), (1, &payload), (2, &[])] {
+            Frame::read(&mut input, 1 << 20).unwrap();
+            // A parent that has had enough does not listen.
+            let _ = answer(number, payload).write(&mut output);
+        }
+    });
+    RemoteStage::made(made?).introspect()
+}
+
+#[test]
+fn what_an_instance_says_about_itself_is_looked_at() {
+    assert_eq!(introspected(b"{\"n\": 1}").unwrap(), Some(serde_json::json!({"n": 1})));
+    let huge = [b"{\"n\": \"".as_slice(), &vec![b'x'; MAX_TOLD], b"\"}"].concat();
+    for text in [&b"[]"[..], b"{", b"", b"\xFF", &vec![b'['; 100_000], &huge] {
+        assert_eq!(introspected(text).unwrap_err().kind(), ErrorKind::BadData);
+    }
+    // Components of the contracts say nothing.
+    let made = served(&options(), Kind::Stage, |_| Component::Stage(Box::new(Twice(Vec::new()))));
+    assert_eq!(RemoteStage::made(made.unwrap()).introspect().unwrap(), None);
+}
+
+#[test]
+fn what_a_plugin_says_about_itself_is_looked_at() {
+    let description = Description {
+        path: "/somewhere/else.so".into(),
+        id: "a".to_owned(),
+        version: "1".to_owned(),
+        vendor: String::new(),
+        licence: String::new(),
+        sdk_version: String::new(),
+        components: Vec::new(),
+    };
+    let text = serde_json::to_vec(&description).unwrap();
+    let options = RemoteOptions { library: Some("/own.so".into()), ..options() };
+    assert_eq!(options.described(&text).unwrap().path, std::path::Path::new("/own.so"));
+    for wrong in [&b""[..], b"[]", &text[1..], &vec![b' '; MAX_TOLD + 1]] {
+        assert_eq!(options.described(wrong).unwrap_err().kind(), ErrorKind::BadData);
+    }
 }
 
 #[test]

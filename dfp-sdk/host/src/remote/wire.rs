@@ -18,7 +18,7 @@ const READ: usize = 256 << 10;
 const MAX_TEXT: usize = 16 << 10;
 
 /// What stops a component that does not ask.
-pub(super) type Cancel = Arc<dyn Fn() + Send + Sync>;
+type Cancel = Arc<dyn Fn() + Send + Sync>;
 
 /// Writes to the parent, and waits for its answers.
 pub(super) struct Wire {

@@ -60,7 +60,8 @@ impl AutoencoderTrainer {
     /// As [`Trainer::fit`], with the history of the losses.
     ///
     /// # Errors
-    /// If there are no rows, a column is missing, weights diverge, or the fit is cancelled.
+    /// If there are no rows, a column is missing, the network would be too large, weights diverge, or the fit is
+    /// cancelled.
     pub fn fit_with_history(
         &self,
         data: &RecordBatch,
@@ -73,6 +74,7 @@ impl AutoencoderTrainer {
         }
         let features = Features::fit(&rows, &self.features, &self.config)?;
         let shape = Shape::new(features.list(), &self.config);
+        shape.check()?;
         let network = Network::random(shape, self.config.seed);
         let train = features.prepare(&rows)?;
         let validation = data.slice(rows.num_rows(), held_out);

@@ -26,6 +26,9 @@ pub const TILE: usize = 128;
 /// Outputs of a linear layer that one block holds.
 pub const SLICE: usize = 256;
 
+/// Most weights of a network that is fitted: half a gigabyte, and two with what the optimiser keeps.
+pub const MAX_PARAMETERS: usize = 1 << 27;
+
 /// Sizes of a network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
@@ -106,6 +109,22 @@ impl Shape {
         let embeddings: usize = self.codes.iter().zip(&self.widths).map(|(n, width)| n * width).sum();
         let linear = |l: usize| (self.width(l) + 1) * self.width(l + 1);
         embeddings + (0..=self.layers.len()).map(linear).sum::<usize>()
+    }
+
+    /// Refuses a network that would exhaust memory.
+    ///
+    /// # Errors
+    /// [`Error::Config`] above [`MAX_PARAMETERS`] weights.
+    pub fn check(&self) -> Result<()> {
+        let weights = self.parameters();
+        if weights <= MAX_PARAMETERS {
+            return Ok(());
+        }
+        Err(Error::Config {
+            field: "encoder_layers, decoder_layers and max_cats",
+            value: format!("a network of {weights} weights"),
+            accepted: "at most 2^27 weights: fewer or narrower layers, or fewer categories",
+        })
     }
 
     /// Multiply-adds of one row's way forward.

@@ -20,7 +20,7 @@ const FARTHEST_Z: f64 = 1e30;
 pub const Z_SCALER: &str = "z_loss_scaler_type";
 
 /// Losses of rows. Equal rows are computed and kept once: row `i` of the batch is row `index[i]` of the matrices.
-/// Nothing in here is ever NaN or infinite.
+/// Losses and z-scores are never NaN or infinite; predictions are not for any weights that a fit can make.
 #[derive(Debug, Clone)]
 pub struct Scores {
     /// Row of the matrices for every row of the batch.

@@ -289,6 +289,14 @@ fn an_epoch_allocates_nothing_of_its_own() {
     }
 }
 
+#[test]
+fn a_network_that_would_exhaust_memory_is_refused() {
+    let trainer = AutoencoderTrainer::new(Config { encoder_layers: vec![1 << 16; 2], ..small() }, NAMES);
+    let error = trainer.unwrap().fit_with_history(&rows(30), &FitContext::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    assert!(error.to_string().contains("encoder_layers"), "{error}");
+}
+
 fn saved() -> Vec<u8> {
     fit(Config { epochs: 1, loss_scaler: ScalerKind::GaussRank, ..small() }, &rows(30), 1).save().unwrap()
 }

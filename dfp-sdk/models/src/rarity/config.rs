@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
+/// Longest time that makes later scores repeats, a day: whoever scores a batch puts the rows of the day before in front.
+const MOST_REPEAT_MINUTES: u32 = 24 * 60;
+
 /// Settings of the rarity model. The defaults were chosen on two generators of sign-in logs that share no code; they
 /// are explained, with figures, in `docs/detection.md`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,7 +40,7 @@ pub struct Config {
     pub repeat_knee: f64,
     /// Factor on what such a row's score has beyond the knee.
     pub repeat_excess: f64,
-    /// How long a score makes later ones repeats. Looks back within one call of `score` only.
+    /// How long a score makes later ones repeats, at most a day. Looks back within one call of `score` only.
     pub repeat_minutes: u32,
 }
 
@@ -122,7 +125,9 @@ impl Config {
             "rarity.repeat_knee",
             &self.repeat_knee,
             "0 to a million",
-        )
+        )?;
+        let (field, minutes) = ("rarity.repeat_minutes", self.repeat_minutes);
+        check(minutes <= MOST_REPEAT_MINUTES, field, &minutes, "0 to 1440")
     }
 
     /// The score of a row that tells nothing new.
@@ -148,5 +153,8 @@ mod tests {
         assert!(twice.validate().unwrap_err().to_string().contains("`app`") || twice.validate().is_err());
         let wrong = Config { repeat_factor: 1.5, ..Config::default() };
         assert!(wrong.validate().unwrap_err().to_string().contains("rarity.repeat_factor is 1.5"));
+        let days = |repeat_minutes| Config { repeat_minutes, ..Config::default() }.validate();
+        assert!(days(1440).is_ok());
+        assert!(days(1441).unwrap_err().to_string().contains("rarity.repeat_minutes is 1441"));
     }
 }

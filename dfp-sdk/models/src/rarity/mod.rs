@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Float32Array, Float64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use dfp_core::{EVENT_TIME, FitContext, Model, SCORE, Trainer};
+use dfp_core::{CancelToken, EVENT_TIME, FitContext, Model, SCORE, Trainer};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -122,10 +122,16 @@ enum History {
 }
 
 impl Population {
-    fn fit(column: &Column, table: &Table, past: Past<'_>, trust: f64) -> (Self, Vec<f64>) {
-        match column {
+    fn fit(
+        column: &Column,
+        table: &Table,
+        past: Past<'_>,
+        trust: f64,
+        cancel: &CancelToken,
+    ) -> Result<(Self, Vec<f64>)> {
+        Ok(match column {
             Column::Values(values) => {
-                let (population, surprises) = values::Population::fit(values, past, trust);
+                let (population, surprises) = values::Population::fit(values, past, trust, cancel)?;
                 (Self::Value(population), surprises)
             }
             Column::Counts(counts) => {
@@ -136,7 +142,7 @@ impl Population {
                 let (population, surprises) = hours::Population::fit(past.days, &table.hours, past.entities);
                 (Self::Hour(population), surprises)
             }
-        }
+        })
     }
 
     fn is_valid(&self, kind: Kind) -> bool {
@@ -193,7 +199,7 @@ impl Background {
         let fitted = dfp_core::parallel_map(features.len(), context.threads, |feature| {
             context.cancel.check("fitting a rarity model").map_err(|_| Error::Cancelled)?;
             let past = Past { bursts: config.bursts.contains(&features[feature].name), ..past };
-            Ok(Population::fit(&table.columns[feature], table, past, config.trust_days))
+            Population::fit(&table.columns[feature], table, past, config.trust_days, &context.cancel)
         });
         let fitted: Vec<(Population, Vec<f64>)> = fitted.into_iter().collect::<Result<_>>()?;
         let (populations, mut surprises): (Vec<_>, Vec<_>) = fitted.into_iter().unzip();

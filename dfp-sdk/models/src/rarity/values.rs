@@ -7,9 +7,11 @@
 
 use std::collections::BTreeMap;
 
+use dfp_core::CancelToken;
 use serde::{Deserialize, Serialize};
 
 use super::table::{Map, Set, Values};
+use crate::{Error, Result};
 
 /// Smallest probability told apart from 0.
 const FLOOR: f64 = 1e-9;
@@ -133,6 +135,29 @@ impl Walk {
     }
 }
 
+/// How many of an entity's values were there on so many days. There are never more entries than the root of twice the
+/// rows, since that many different numbers of days take that many rows.
+#[derive(Default)]
+struct ValuesByDays(BTreeMap<u32, u32>);
+
+impl ValuesByDays {
+    /// A value was there on one more day: on `days` by now.
+    fn add(&mut self, days: u32) {
+        if let Some(values) = self.0.get_mut(&(days - 1)) {
+            *values -= 1;
+            if *values == 0 {
+                self.0.remove(&(days - 1));
+            }
+        }
+        *self.0.entry(days).or_default() += 1;
+    }
+
+    /// Sum of the days of all values that were there on at most so many.
+    fn sum_up_to(&self, days: u32) -> f64 {
+        self.0.range(..=days).map(|(days, values)| f64::from(*days) * f64::from(*values)).sum()
+    }
+}
+
 /// When entities first used each value: tells how many had used it when a model of that time was trained.
 struct FirstUses(Vec<Vec<i64>>);
 
@@ -183,7 +208,15 @@ impl Past<'_> {
 impl Population {
     /// Learns from all entities, and gives the surprise of every row as a model would have had it that was trained on
     /// what was before. Past a model's training, others' first uses are unknown to it.
-    pub(super) fn fit(values: &Values, past: Past<'_>, trust: f64) -> (Self, Vec<f64>) {
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] within an entity of being asked to stop.
+    pub(super) fn fit(
+        values: &Values,
+        past: Past<'_>,
+        trust: f64,
+        cancel: &CancelToken,
+    ) -> Result<(Self, Vec<f64>)> {
         let uses = FirstUses::of(values, past.days, past.entities);
         let mut days_of_age = [0.0; AGES.len()];
         let mut new_of_age = [0.0; AGES.len()];
@@ -218,9 +251,12 @@ impl Population {
         };
         let mut surprises = vec![0.0; values.codes.len()];
         for rows in past.entities {
+            if cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
             population.replay(values, past, &uses, rows, trust, &mut surprises);
         }
-        (population, surprises)
+        Ok((population, surprises))
     }
 
     /// Surprises of one entity's rows, each after the days before it.
@@ -235,21 +271,23 @@ impl Population {
     ) {
         let mut walk = Walk::default();
         let mut today: Map<u32, f64> = Map::default();
+        let mut by_days = ValuesByDays::default();
         for &row in rows {
             let (day, value) = (past.days[row], values.codes[row]);
             if walk.day(day) {
-                today.clear();
+                for (value, _) in today.drain() {
+                    by_days.add(walk.seen[&value].days);
+                }
             }
             surprises[row] = *today.entry(value).or_insert_with(|| {
                 let days = walk.days_with(value, day);
-                let rarer = walk.seen.keys().map(|other| walk.days_with(*other, day));
                 let trained = past.trained(day);
                 let case = Case {
                     counts: walk.history,
                     active_days: walk.earlier_days(),
                     days,
                     new_before: walk.new_today,
-                    days_of_rarer: rarer.filter(|n| *n <= days).map(f64::from).sum(),
+                    days_of_rarer: by_days.sum_up_to(days),
                     fresh: walk.seen.get(&value).is_some_and(|seen| seen.first >= trained),
                     users: uses.before(value, trained),
                 };
@@ -425,6 +463,10 @@ mod tests {
         Past { days, entities, first_day: 0, warm_up: 10, stale: 15, bursts: true }
     }
 
+    fn fit(values: &Values, past: Past<'_>) -> (Population, Vec<f64>) {
+        Population::fit(values, past, 3.0, &CancelToken::default()).unwrap()
+    }
+
     fn one(name: &str, days_seen: Option<u32>) -> Values {
         Values { codes: vec![0], names: vec![name.into()], days_seen: days_seen.map(|days| vec![days]) }
     }
@@ -436,7 +478,7 @@ mod tests {
         let lists: Vec<&[u32]> =
             std::iter::repeat_n(steady.as_slice(), 20).chain([restless.as_slice()]).collect();
         let (values, days, entities) = table(&lists, 100);
-        let (population, replayed) = Population::fit(&values, past(&days, &entities), 3.0);
+        let (population, replayed) = fit(&values, past(&days, &entities));
         assert!(population.is_valid());
         let of = |entity: usize, name: &str| {
             let history = History::of(&values, &days, &entities[entity]);
@@ -461,7 +503,7 @@ mod tests {
             }
         }
         let (values, days, entities) = table(&lists.iter().map(Vec::as_slice).collect::<Vec<_>>(), 60);
-        let (population, _) = Population::fit(&values, past(&days, &entities), 3.0);
+        let (population, _) = fit(&values, past(&days, &entities));
         let history = History::of(&values, &days, &entities[3]);
         let surprise = |name| history.surprises(&population, &one(name, None), &[60], &[0], 3.0)[0];
         assert!(surprise("1") + 0.5 < surprise("nobody's"));
@@ -480,7 +522,7 @@ mod tests {
         };
         let surprises = |bursts| {
             let past = Past { bursts, ..past(&days, &entities) };
-            let (population, _) = Population::fit(&values, past, 3.0);
+            let (population, _) = fit(&values, past);
             assert!(population.is_valid());
             let history = History::of(&values, &days, &entities[0]);
             history.surprises(&population, &news, &[60, 60, 60, 60, 60, 60, 61], &[0; 7], 3.0)
@@ -497,7 +539,7 @@ mod tests {
     fn days_of_use_after_training_build_trust() {
         let lists = vec![vec![0; 60]; 5];
         let (values, days, entities) = table(&lists.iter().map(Vec::as_slice).collect::<Vec<_>>(), 1);
-        let (population, _) = Population::fit(&values, past(&days, &entities), 3.0);
+        let (population, _) = fit(&values, past(&days, &entities));
         let history = History::of(&values, &days, &entities[0]);
         let after =
             |seen| history.surprises(&population, &one("new phone", Some(seen)), &[60], &[60 + seen], 3.0)[0];
@@ -510,10 +552,34 @@ mod tests {
     }
 
     #[test]
+    fn days_of_rarer_values_are_those_of_a_walk_over_all() {
+        let mut days: Map<u32, u32> = Map::default();
+        let mut by_days = ValuesByDays::default();
+        for step in 0..2000_u32 {
+            let seen = days.entry((step * step + step / 7) % 97).or_default();
+            *seen += 1;
+            by_days.add(*seen);
+            let most = step % 40;
+            let walked: f64 = days.values().filter(|n| **n <= most).copied().map(f64::from).sum();
+            assert_eq!(by_days.sum_up_to(most), walked);
+        }
+        assert!(by_days.0.len() <= 63, "the root of 4000");
+    }
+
+    #[test]
+    fn a_fit_ends_when_asked_to() {
+        let (values, days, entities) = table(&[&[0, 1], &[1, 0]], 2);
+        let cancel = CancelToken::default();
+        cancel.cancel();
+        let fitted = Population::fit(&values, past(&days, &entities), 3.0, &cancel);
+        assert!(matches!(fitted, Err(Error::Cancelled)));
+    }
+
+    #[test]
     fn an_unknown_entity_surprises_less() {
         let lists = vec![vec![0; 60]; 20];
         let (values, days, entities) = table(&lists.iter().map(Vec::as_slice).collect::<Vec<_>>(), 1);
-        let (population, _) = Population::fit(&values, past(&days, &entities), 3.0);
+        let (population, _) = fit(&values, past(&days, &entities));
         let old = History::of(&values, &days, &entities[0]);
         let surprise =
             |history: &History| history.surprises(&population, &one("x", None), &[60], &[0], 3.0)[0];

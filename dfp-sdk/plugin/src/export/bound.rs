@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use dfp_abi::{ArrowSchema, FFI_ArrowArray, borrowed_schema, import_batch};
+use dfp_abi::{ArrowSchema, FFI_ArrowArray, borrowed_schema, import_valid_batch};
 use dfp_core::{Error, ErrorKind, Host, Result};
 
 use crate::Component;
@@ -68,7 +68,7 @@ impl<T> Bound<T> {
     /// Hands a batch to `take`.
     ///
     /// # Safety
-    /// `array` is as [`import_batch`] wants it.
+    /// `array` is as [`import_valid_batch`] wants it.
     pub(super) unsafe fn take(
         &mut self,
         array: Option<FFI_ArrowArray>,
@@ -77,7 +77,7 @@ impl<T> Bound<T> {
         let (component, schemas) = self.open()?;
         let array = array.ok_or_else(|| Error::new(ErrorKind::InvalidArgument, "the batch is NULL"))?;
         // SAFETY: the caller's promise.
-        take(component, unsafe { import_batch(array, &schemas.input) }?)
+        take(component, unsafe { import_valid_batch(array, &schemas.input) }?)
     }
 
     /// Nothing is taken from here on.

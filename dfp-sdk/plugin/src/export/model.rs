@@ -10,7 +10,7 @@ use arrow_select::concat::concat_batches;
 use dfp_abi::c::{dfp_buf, dfp_error, dfp_fit_context, dfp_model_ops};
 use dfp_abi::{
     ArrowArray, ArrowArrayStream, ArrowSchema, ImportedStream, bytes, export_batch, export_schema,
-    import_batch, report, take_array, take_stream,
+    import_valid_batch, report, take_array, take_stream,
 };
 use dfp_core::{BatchStream, CancelToken, Error, ErrorKind, FitContext, Model, Result, Trainer};
 
@@ -199,7 +199,7 @@ unsafe extern "C" fn score(
         let batch = take_array(batch);
         shared::<Fitted>(model, error, |fitted| {
             let batch = batch.ok_or_else(|| invalid("the batch is NULL"))?;
-            let batch = import_batch(batch, &fitted.model.schema())?;
+            let batch = import_valid_batch(batch, &fitted.model.schema())?;
             give(out.cast(), export_batch(fitted.model.score(&batch)?, fitted.scored()?)?)
         })
     }

@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, TimestampNanosecondArray};
+use arrow_array::{Array, BooleanArray, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 use dfp_core::{EVENT_TIME, Host, Level, ORIGIN, RECORD_ID, Reject, Stage, reason};
@@ -19,8 +19,11 @@ use dfp_core::{EVENT_TIME, Host, Level, ORIGIN, RECORD_ID, Reject, Stage, reason
 pub(crate) use self::families::fold;
 pub(crate) use self::rules::time_type;
 use crate::input::{self, Input, Missing};
-use crate::profile::{ENTITY, EntityColumn, LoadColumn, Profile};
+use crate::profile::{ENTITY, ENTITY_AS_WRITTEN, EntityColumn, LoadColumn, Profile, Without};
 use crate::{Error, Result};
+
+/// Counter: records without user that the profile keeps.
+pub const WITHOUT_ENTITY: &str = "without-entity";
 
 /// Which entities take part.
 ///
@@ -52,13 +55,15 @@ impl Selection {
         Ok(selection)
     }
 
-    /// The same selection by the profile's keys.
-    fn keys(&self, entity: &EntityColumn) -> Self {
+    /// The same selection by the profile's keys, as rows and histories carry them. Of names as people write them: a key
+    /// is not one.
+    #[must_use]
+    pub fn keys(&self, entity: &EntityColumn) -> Self {
         let keys = |names: &BTreeSet<String>| names.iter().map(|name| entity.key(name)).collect();
         Self { skip: keys(&self.skip), only: keys(&self.only) }
     }
 
-    /// Whether an entity takes part.
+    /// Whether an entity takes part. Compared as it is: ask a selection by [`keys`](Self::keys) about a key.
     pub fn holds(&self, entity: &str) -> bool {
         !self.skip.contains(entity) && (self.only.is_empty() || self.only.contains(entity))
     }
@@ -71,23 +76,20 @@ pub struct LoadOptions {
     pub now: SystemTime,
     /// Which entities take part.
     pub selection: Selection,
-    /// Only events at or after this (nanoseconds since 1970, UTC).
-    pub since: Option<i64>,
-    /// Only events before this (nanoseconds since 1970, UTC).
-    pub until: Option<i64>,
 }
 
 impl LoadOptions {
     /// All entities and all believable times, as seen at `now`.
     pub fn at(now: SystemTime) -> Self {
-        Self { now, selection: Selection::default(), since: None, until: None }
+        Self { now, selection: Selection::default() }
     }
 }
 
 /// Applies a profile's load columns to raw batches.
 ///
-/// Out come the columns `_record_id`, `_origin`, `_time`, [`ENTITY`] and the load columns, one row for each row that
-/// went in, in the same order, less those rejected: without entity ([`reason::NO_ENTITY`]), without time
+/// Out come the columns `_record_id`, `_origin`, `_time`, [`ENTITY`], [`ENTITY_AS_WRITTEN`] and the load columns, one row
+/// for each row that went in, in the same order, less those rejected: without entity ([`reason::NO_ENTITY`], unless the
+/// profile keeps them: then they are counted as [`WITHOUT_ENTITY`]), without time
 /// ([`reason::NO_TIME`]), at an unbelievable time ([`reason::TIME_OUT_OF_RANGE`]), or not asked for
 /// ([`reason::NOT_SELECTED`]). Values that a rule could not read are null and counted as `unreadable:<column>`.
 ///
@@ -99,7 +101,6 @@ pub struct LoadStage {
     selection: Selection,
     /// First and last believable time.
     believable: (i64, i64),
-    asked: (i64, i64),
     max_text_bytes: usize,
     plan: Option<Plan>,
     ready: VecDeque<RecordBatch>,
@@ -135,7 +136,6 @@ impl LoadStage {
         Ok(Self {
             selection: options.selection.keys(&profile.entity),
             believable,
-            asked: (options.since.unwrap_or(i64::MIN), options.until.unwrap_or(i64::MAX)),
             profile: profile.clone(),
             host,
             max_text_bytes: MAX_TEXT_BYTES,
@@ -187,6 +187,7 @@ impl LoadStage {
             Field::new(ORIGIN, DataType::Utf8, false),
             Field::new(EVENT_TIME, time_type(), false),
             Field::new(ENTITY, DataType::Utf8, false),
+            Field::new(ENTITY_AS_WRITTEN, DataType::Utf8, true),
         ];
         let load = profile.load.iter();
         fields.extend(load.map(|column| Field::new(&column.name, rules::output_type(&column.rule), true)));
@@ -202,17 +203,17 @@ impl LoadStage {
     }
 
     fn load(&self, plan: &Plan, raw: &RecordBatch) -> Result<RecordBatch> {
-        let fold_case = self.profile.entity.fold_case;
         let missing = Missing::new(&self.profile.entity.missing);
-        let entities = rules::entities(&gather(raw, &plan.entity), &missing, fold_case, raw.num_rows());
-        let entities = self.escape_fallback(entities);
+        let written = rules::entities(&gather(raw, &plan.entity), &missing, raw.num_rows());
+        let entities = self.profile.entity.keys(&written);
         let times = rules::times(Input::of(Some(raw.column(plan.time))), raw.num_rows());
-        let keep = self.keep(plan, raw, entities.as_string(), times.as_primitive());
+        let keep = self.keep(plan, raw, &entities, times.as_primitive());
         let who_and_when = RecordBatch::try_from_iter_with_nullable([
             (RECORD_ID, raw.column(plan.record_id).clone(), true),
             (ORIGIN, raw.column(plan.origin).clone(), true),
             (EVENT_TIME, times, true),
-            (ENTITY, entities, true),
+            (ENTITY, Arc::new(entities), true),
+            (ENTITY_AS_WRITTEN, Arc::new(written), true),
         ])?;
         let all = keep.true_count() == keep.len();
         let select = |batch: &RecordBatch| {
@@ -220,6 +221,9 @@ impl LoadStage {
         };
         let raw = select(raw)?;
         let mut columns = select(&who_and_when)?.columns().to_vec();
+        if let nobody @ 1.. = columns[4].null_count() {
+            self.host.count(WITHOUT_ENTITY, nobody as u64);
+        }
         for planned in &plan.columns {
             let inputs = gather(&raw, &planned.inputs);
             let loaded = rules::apply(&planned.column, &planned.missing, &inputs, raw.num_rows());
@@ -286,29 +290,37 @@ impl LoadStage {
             let detail = format!("time {time} (ns since 1970) is not within {earliest} and {latest}");
             return Some((reason::TIME_OUT_OF_RANGE, detail));
         }
-        if time < self.asked.0 || time >= self.asked.1 {
-            return Some((reason::NOT_SELECTED, "outside the time range asked for".to_owned()));
-        }
         if !self.selection.holds(entity) {
             return Some((reason::NOT_SELECTED, format!("entity `{entity}` was not asked for")));
         }
         None
     }
+}
 
-    fn escape_fallback(&self, entities: ArrayRef) -> ArrayRef {
-        let clashes = |entity: &str| self.profile.entity.clashes(entity);
-        let names: &StringArray = entities.as_string();
-        if !names.iter().flatten().any(clashes) {
-            return entities;
+impl EntityColumn {
+    /// The entity of each row of a raw batch, null for a row without user unless such are kept; `None` if the batch has none
+    /// of the columns that could name one.
+    pub fn of(&self, raw: &RecordBatch) -> Option<StringArray> {
+        let columns: Vec<_> = self.inputs.iter().filter_map(|name| raw.column_by_name(name)).collect();
+        let inputs: Vec<_> = columns.iter().map(|column| Input::of(Some(column.as_ref()))).collect();
+        let written = || rules::entities(&inputs, &Missing::new(&self.missing), raw.num_rows());
+        (!inputs.is_empty()).then(|| self.keys(&written()))
+    }
+
+    /// The [keys](Self::key) of entities as written; for no entity nobody's, if such records are kept.
+    fn keys(&self, written: &StringArray) -> StringArray {
+        let nobody = (self.without == Without::Keep).then(|| self.key(&self.nobody));
+        let mut out = StringBuilder::with_capacity(written.len(), written.value_data().len());
+        let mut key = String::new();
+        for name in written {
+            let Some(name) = name else {
+                out.append_option(nobody.as_deref());
+                continue;
+            };
+            self.write_key(name, &mut key);
+            out.append_value(&key);
         }
-        let mut out = StringBuilder::with_capacity(names.len(), names.value_data().len() + names.len());
-        for name in names {
-            match name {
-                Some(name) if clashes(name) => out.append_value(format!("~{name}")),
-                other => out.append_option(other),
-            }
-        }
-        Arc::new(out.finish())
+        out.finish()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::builder::{
     BooleanBuilder, Float64Builder, Int64Builder, StringBuilder, TimestampNanosecondBuilder,
 };
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, StringArray};
 use arrow_schema::{DataType, TimeUnit as ArrowUnit};
 
 use super::families;
@@ -82,22 +82,15 @@ pub(super) fn apply(column: &LoadColumn, missing: &Missing, inputs: &[Input<'_>]
     }
 }
 
-/// The entity of every row: the first input that names one.
-pub(super) fn entities(inputs: &[Input<'_>], missing: &Missing, fold_case: bool, rows: usize) -> ArrayRef {
+/// The entity of every row, as written: the first input that names one.
+pub(super) fn entities(inputs: &[Input<'_>], missing: &Missing, rows: usize) -> StringArray {
     let cells = Cells { inputs, missing, rows };
     let mut out = cells.text_builder();
-    let (mut scratch, mut folded) = (String::new(), String::new());
+    let mut scratch = String::new();
     for row in 0..rows {
-        match cells.first(row, &mut scratch) {
-            Some(text) if fold_case => {
-                families::fold(text, &mut folded);
-                out.append_value(&folded);
-            }
-            Some(text) => out.append_value(text),
-            None => out.append_null(),
-        }
+        out.append_option(cells.first(row, &mut scratch));
     }
-    Arc::new(out.finish())
+    out.finish()
 }
 
 /// Times of a column that is not the source's own.

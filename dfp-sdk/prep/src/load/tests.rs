@@ -97,8 +97,9 @@ fn who_and_when_come_first_and_everything_lost_is_rejected_with_its_origin() {
     let batch = raw(&times, &[("user", &users), ("id", &ids), ("x", &[Some("v"); 6])]);
     let (loaded, notes) = run(&profile("[[load]]\nname = \"x\"\nrule = \"column\""), &options(), &batch);
     let names: Vec<_> = loaded.schema().fields().iter().map(|field| field.name().clone()).collect();
-    assert_eq!(names, [RECORD_ID, ORIGIN, EVENT_TIME, ENTITY, "x"]);
+    assert_eq!(names, [RECORD_ID, ORIGIN, EVENT_TIME, ENTITY, ENTITY_AS_WRITTEN, "x"]);
     assert_eq!(texts(&loaded, ENTITY), some(&["ann@x.com", "svc-1", "~generic_user"]));
+    assert_eq!(texts(&loaded, ENTITY_AS_WRITTEN), some(&["Ann@X.com ", "svc-1", "generic_user"]));
     let rejects = notes.rejects.lock().unwrap();
     let found: Vec<_> = rejects.iter().map(|reject| (reject.origin.as_str(), &*reject.reason)).collect();
     let expected =
@@ -107,16 +108,64 @@ fn who_and_when_come_first_and_everything_lost_is_rejected_with_its_origin() {
 }
 
 #[test]
-fn selections_are_folded_and_time_ranges_are_half_open() {
+fn selections_are_folded() {
     let users = [Some("Ann"), Some("bob"), Some("ann"), Some("ann")];
     let batch = raw(&[NOW, NOW, NOW + 5, NOW - 1], &[("user", &users), ("x", &[None; 4])]);
     let mut options = options();
     options.selection = Selection::new([], ["ANN".to_owned()]).unwrap();
-    (options.since, options.until) = (Some(NOW), Some(NOW + 5));
     let (loaded, notes) = run(&profile("[[load]]\nname = \"x\"\nrule = \"column\""), &options, &batch);
-    assert_eq!(texts(&loaded, RECORD_ID), some(&["r0"]));
+    assert_eq!(texts(&loaded, RECORD_ID), some(&["r0", "r2", "r3"]));
     let rejects = notes.rejects.lock().unwrap();
-    assert_eq!(rejects.iter().filter(|reject| reject.reason == reason::NOT_SELECTED).count(), 3);
+    assert_eq!(rejects.iter().filter(|reject| reject.reason == reason::NOT_SELECTED).count(), 1);
+}
+
+#[test]
+fn every_word_for_nobody_is_nobody_and_the_next_column_is_asked() {
+    let words = ["", " ", "-", "{}", "[]", "unknown", "Unknown", "Not Available", "not_available"];
+    let more = ["NaN", "nan", "None", "NONE", "none", "\t-\n"];
+    let users: Vec<_> = words.iter().chain(&more).map(|word| Some(*word)).chain([None]).collect();
+    let rows = users.len();
+    let profile = profile("[[load]]\nname = \"x\"\nrule = \"column\"");
+    let ids: Vec<_> = (0..rows).map(|row| (row % 2 == 0).then_some("Svc-1")).collect();
+    let batch = raw(&vec![NOW; rows], &[("user", &users), ("id", &ids), ("x", &vec![None; rows])]);
+    let (loaded, notes) = run(&profile, &options(), &batch);
+    assert_eq!(texts(&loaded, ENTITY), some(&vec!["svc-1"; rows / 2]));
+    assert_eq!(texts(&loaded, ENTITY_AS_WRITTEN), some(&vec!["Svc-1"; rows / 2]));
+    let rejects = notes.rejects.lock().unwrap();
+    assert!(rejects.iter().all(|reject| reject.reason == reason::NO_ENTITY));
+    assert_eq!(rejects.len(), rows / 2);
+}
+
+#[test]
+fn records_without_user_are_kept_and_counted_if_the_profile_says_so() {
+    let users = [Some("-"), Some("ann"), None, Some("Unknown")];
+    let batch = raw(&[NOW, NOW, 0, NOW], &[("user", &users), ("x", &[None; 4])]);
+    let keep = profile("[[load]]\nname = \"x\"\nrule = \"column\"")
+        .with_overrides("entity = { without = \"keep\", nobody = \"None\" }")
+        .unwrap();
+    let (loaded, notes) = run(&keep, &options(), &batch);
+    assert_eq!(texts(&loaded, ENTITY), some(&["none", "ann", "none"]));
+    assert_eq!(texts(&loaded, ENTITY_AS_WRITTEN), [None, Some("ann".to_owned()), None]);
+    assert_eq!(*notes.counts.lock().unwrap(), [(WITHOUT_ENTITY.to_owned(), 2)]);
+    assert_eq!(notes.rejects.lock().unwrap()[0].reason, reason::TIME_OUT_OF_RANGE);
+    let of_raw = keep.entity.of(&batch).unwrap();
+    assert_eq!(of_raw.iter().collect::<Vec<_>>(), [Some("none"), Some("ann"), Some("none"), Some("none")]);
+    // Nobody's records are selected by nobody's name.
+    let mut options = options();
+    options.selection = Selection::new([], ["none".to_owned()]).unwrap();
+    assert_eq!(run(&keep, &options, &batch).0.num_rows(), 2);
+}
+
+#[test]
+fn a_record_without_time_is_rejected() {
+    let batch = raw(&[NOW; 2], &[("user", &[Some("ann"); 2]), ("x", &[None; 2])]);
+    let times = TimestampNanosecondArray::from(vec![None, Some(NOW)]).with_timezone("UTC");
+    let mut columns = batch.columns().to_vec();
+    columns[2] = Arc::new(times);
+    let batch = RecordBatch::try_new(batch.schema(), columns).unwrap();
+    let (loaded, notes) = run(&profile("[[load]]\nname = \"x\"\nrule = \"column\""), &options(), &batch);
+    assert_eq!(texts(&loaded, RECORD_ID), some(&["r1"]));
+    assert_eq!(notes.rejects.lock().unwrap()[0].reason, reason::NO_TIME);
 }
 
 #[test]

@@ -4,19 +4,20 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::behaviour::World;
-use super::company::{Company, app_name};
-use super::device::Client;
-use super::dice::{Guid, scatter};
-use super::sign_in::{Actor, Category, Proof, SignIn};
-use super::tables::{
+use super::super::calendar::DAY;
+use super::super::company::{Company, app_name};
+use super::super::device::Client;
+use super::super::dice::{Guid, scatter};
+use super::super::run::{Event, World};
+use super::super::tables::{
     APPS, Applies, BLOCKED, City, MFA_BY_POLICY, MFA_FAILED, MFA_REQUIRED, Outcome, POLICIES, Policy,
 };
+use super::sign_in::{Actor, Category, Proof, SignIn};
 
 /// The diagnostic record; the fields stand in the order that Azure writes them in.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Record<'a> {
+struct Record<'a> {
     time: String,
     resource_id: String,
     operation_name: &'static str,
@@ -244,8 +245,14 @@ const MICROSOFT: Guid = Guid(0xf8cd_ef31_a31e_4b4a_93e4_5f57_1e91_255a);
 const MFA_DONE: &str = "MFA successfully completed";
 const MFA_DENIED: &str = "MFA denied; user declined the authentication";
 
+/// The record of a sign-in, ready to be written.
+pub(super) fn event(world: &World, sign_in: &SignIn<'_>) -> Event {
+    let json = serde_json::to_vec(&record(world, sign_in)).expect("no map in it that JSON cannot hold");
+    Event { at: sign_in.at, delivered: sign_in.produced(), id: sign_in.id, mark: None, shelf: 0, json }
+}
+
 /// The record of a sign-in.
-pub(super) fn record<'a>(world: &'a World, sign_in: &'a SignIn<'_>) -> Record<'a> {
+fn record<'a>(world: &'a World, sign_in: &'a SignIn<'_>) -> Record<'a> {
     let (outcome, origin) = (sign_in.outcome, &sign_in.origin);
     let tenant = world.company.tenant;
     Record {
@@ -605,7 +612,7 @@ fn token_identifier(id: Guid) -> String {
 /// One session for an actor, a device and a day.
 fn session_id(sign_in: &SignIn<'_>) -> Guid {
     let agent = sign_in.client.as_ref().map_or("", |client| &client.agent);
-    let day = sign_in.at.div_euclid(super::calendar::DAY) as u64;
+    let day = sign_in.at.div_euclid(DAY) as u64;
     let key = agent
         .bytes()
         .chain(sign_in.actor.user().bytes())

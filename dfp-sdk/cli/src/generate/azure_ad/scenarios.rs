@@ -1,207 +1,33 @@
 //! Attacks and misuse, labelled. Each scenario comes in three intensities, from noisy to nearly invisible.
 
-use super::behaviour::{World, at_work, midnight, own_setting, program, proof_of, runs_on};
-use super::calendar::{HOUR, MINUTE, SECOND, Ticks};
-use super::company::Person;
-use super::device::{Client, Device, DeviceKind, Program};
-use super::dice::{Dice, Purpose};
-use super::network::{self, Origin};
-use super::sign_in::{Actor, Proof, SignIn};
-use super::tables::{
-    ACTIVE_SYNC, APPS, Browser, CITIES, City, DEPARTMENTS, FOREIGN, IMAP, LOCKED, Legacy, MFA_FAILED,
-    MFA_REQUIRED, NO_CONSENT, NOT_ASSIGNED, Outcome, Platform, SMTP, SUCCESS, SUCCESS_BY_CLAIM,
-    SUCCESS_BY_MFA, VALUABLE_APPS, WRONG_PASSWORD, app, town,
+use super::super::calendar::{MINUTE, SECOND, Ticks, day_of};
+use super::super::device::{Client, Device, Program};
+use super::super::network::Origin;
+use super::super::plot::{
+    Intensity, Intruder, Loud, Medium, Mimicry, Plot, Quiet, Scenario, Window, anyone, working_days,
 };
-
-/// One kind of attack.
-pub(super) struct Scenario {
-    /// As in `labels.csv`.
-    pub(super) name: &'static str,
-    stage: fn(&mut Plot<'_, '_>, Intensity),
-}
+use super::super::tables::{
+    ACTIVE_SYNC, APPS, DEPARTMENTS, Department, IMAP, LOCKED, Legacy, MFA_FAILED, MFA_REQUIRED, NO_CONSENT,
+    NOT_ASSIGNED, Outcome, Reach, SMTP, SUCCESS, SUCCESS_BY_CLAIM, SUCCESS_BY_MFA, VALUABLE_APPS,
+    WRONG_PASSWORD, app,
+};
+use super::AzureAd;
+use super::behaviour::{program, proof_of, runs_on};
+use super::record::event;
+use super::sign_in::{Actor, Proof, SignIn};
 
 /// Every scenario.
-pub(super) static SCENARIOS: &[Scenario] = &[
-    Scenario { name: "stolen-credentials", stage: stolen_credentials },
-    Scenario { name: "brute-force", stage: brute_force },
-    Scenario { name: "legacy-client", stage: legacy_client },
-    Scenario { name: "app-discovery", stage: app_discovery },
-    Scenario { name: "peer-misuse", stage: peer_misuse },
-    Scenario { name: "volume-surge", stage: volume_surge },
-    Scenario { name: "low-and-slow", stage: low_and_slow },
+pub(super) static SCENARIOS: &[Scenario<AzureAd>] = &[
+    Scenario { name: "stolen-credentials", fits: anyone, stage: stolen_credentials },
+    Scenario { name: "brute-force", fits: anyone, stage: brute_force },
+    Scenario { name: "legacy-client", fits: anyone, stage: legacy_client },
+    Scenario { name: "app-discovery", fits: anyone, stage: app_discovery },
+    Scenario { name: "peer-misuse", fits: anyone, stage: peer_misuse },
+    Scenario { name: "volume-surge", fits: anyone, stage: volume_surge },
+    Scenario { name: "low-and-slow", fits: anyone, stage: low_and_slow },
 ];
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Intensity {
-    Loud,
-    Medium,
-    Quiet,
-}
-
-use Intensity::{Loud, Medium, Quiet};
-
-impl Intensity {
-    /// One of three values.
-    fn of<T>(self, loud: T, medium: T, quiet: T) -> T {
-        match self {
-            Loud => loud,
-            Medium => medium,
-            Quiet => quiet,
-        }
-    }
-}
-
-/// One staged attack.
-pub(super) struct Incident {
-    pub(super) scenario: &'static Scenario,
-    /// `stolen-credentials-1`.
-    pub(super) name: String,
-}
-
-/// The days that attacks fall on.
-#[derive(Clone, Copy)]
-pub(super) struct Window {
-    pub(super) first: i32,
-    pub(super) last: i32,
-}
-
-impl Window {
-    /// The last `scenario_days` of the span, at most its second half; without the days at both ends when there are
-    /// enough others, because local days reach over midnight UTC.
-    pub(super) fn new(days: i32, scenario_days: i32) -> Self {
-        let length = scenario_days.clamp(1, (days / 2).max(1));
-        let margin = i32::from(length > 3);
-        Self { first: days - length + margin, last: days - 1 - margin }
-    }
-}
-
-/// Stages `per_scenario` incidents of every scenario.
-pub(super) fn stage(world: &World, per_scenario: usize, window: Window) -> (Vec<Incident>, Vec<SignIn<'_>>) {
-    let victims = victims(world, per_scenario * SCENARIOS.len(), window);
-    let mut incidents = Vec::new();
-    let mut sign_ins = Vec::new();
-    for number in 0..per_scenario {
-        for scenario in SCENARIOS {
-            let incident = incidents.len();
-            let dice = Dice::new(world.seed, Purpose::Incident(incident));
-            let mut plot =
-                Plot { world, person: victims[incident], dice, window, incident, out: &mut sign_ins };
-            (scenario.stage)(&mut plot, [Loud, Medium, Quiet][number % 3]);
-            incidents.push(Incident { scenario, name: format!("{}-{}", scenario.name, number + 1) });
-        }
-    }
-    (incidents, sign_ins)
-}
-
-/// People with a history, each once as long as there are enough.
-fn victims(world: &World, count: usize, window: Window) -> Vec<&Person> {
-    let dice = &mut Dice::new(world.seed, Purpose::Victims);
-    let people = &world.company.people;
-    let history = (window.first / 2).min(30);
-    let known = |person: &&Person| {
-        let whole = person.employed(window.first - history) && person.employed(window.last);
-        whole && !person.rhythm.rare && working_days(world, person, window).count() > 0
-    };
-    let eligible: Vec<&Person> = people.iter().filter(known).collect();
-    let eligible = if eligible.is_empty() { people.iter().collect() } else { eligible };
-    let order = dice.sample(eligible.len(), eligible.len());
-    order.iter().cycle().take(count).map(|index| eligible[*index]).collect()
-}
-
-fn working_days<'w>(world: &'w World, person: &'w Person, window: Window) -> impl Iterator<Item = i32> + 'w {
-    (window.first..=window.last).filter(|day| at_work(world, person, *day))
-}
-
-/// How much an intruder knows about the victim, and cares.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mimicry {
-    /// Any machine, anywhere.
-    Nothing,
-    /// The victim's browser and operating system, anywhere.
-    Machine,
-    /// The victim's browser and operating system, in the victim's country.
-    Country,
-}
-
-/// Somebody else's machine and network.
-struct Intruder {
-    device: Device,
-    origin: Origin,
-}
-
-/// An incident being staged.
-struct Plot<'c, 'o> {
-    world: &'c World,
-    person: &'c Person,
-    dice: Dice,
-    window: Window,
-    incident: usize,
-    out: &'o mut Vec<SignIn<'c>>,
-}
-
-impl Plot<'_, '_> {
-    /// A working day of the victim that leaves room for `length` days.
-    fn day(&mut self, length: i32) -> i32 {
-        let window = Window { last: (self.window.last - length + 1).max(self.window.first), ..self.window };
-        let days: Vec<i32> = working_days(self.world, self.person, window).collect();
-        if days.is_empty() { self.dice.days(window.first, window.last) } else { self.dice.pick(&days) }
-    }
-
-    /// The victim's local time.
-    fn local(&self, day: i32, hour: f64) -> Ticks {
-        midnight(self.person, day) + (hour * HOUR as f64) as Ticks
-    }
-
-    /// Some hour of the victim's work.
-    fn working_hour(&mut self, part: f64) -> f64 {
-        let rhythm = &self.person.rhythm;
-        (rhythm.start + rhythm.length * (part + self.dice.real(-0.05, 0.05))) / 60.0
-    }
-
-    /// `count` times within `hours` of `start`, in order.
-    fn spread(&mut self, start: Ticks, hours: f64, count: usize) -> Vec<Ticks> {
-        let mut times: Vec<Ticks> =
-            (0..count).map(|_| start + (self.dice.real(0.0, hours) * HOUR as f64) as Ticks).collect();
-        times.sort_unstable();
-        times
-    }
-
-    fn count(&mut self, (least, most): (i64, i64)) -> usize {
-        self.dice.int(least, most) as usize
-    }
-
-    fn intruder(&mut self, mimicry: Mimicry) -> Intruder {
-        let (platform, browser) = match mimicry {
-            Mimicry::Nothing => self.dice.pick(&[
-                (Platform::Windows, Browser::Chrome),
-                (Platform::Windows, Browser::Firefox),
-                (Platform::Linux, Browser::Firefox),
-                (Platform::Linux, Browser::Chrome),
-                (Platform::Mac, Browser::Chrome),
-            ]),
-            Mimicry::Machine | Mimicry::Country => self.victims_machine(),
-        };
-        let city = match mimicry {
-            Mimicry::Country => self.compatriot_town(),
-            Mimicry::Nothing | Mimicry::Machine => town(self.dice.pick(FOREIGN)),
-        };
-        let device = Device::unknown(&mut self.dice, platform, browser, self.window.last);
-        let stay = self.dice.bits();
-        Intruder { device, origin: network::hotel(city, stay) }
-    }
-
-    fn victims_machine(&self) -> (Platform, Browser) {
-        let laptop = self.person.devices.iter().find(|device| device.kind == DeviceKind::Laptop);
-        laptop.map_or((Platform::Windows, Browser::Edge), |device| (device.platform, device.browsers[0].0))
-    }
-
-    fn compatriot_town(&mut self) -> &'static City {
-        let home = self.person.home;
-        let near: Vec<&City> =
-            CITIES.iter().filter(|city| city.country == home.country && city.name != home.name).collect();
-        self.dice.pick(&near)
-    }
-
+impl Plot<'_, '_, AzureAd> {
     /// One of the victim's everyday apps that runs in a browser.
     fn everyday_app(&mut self) -> usize {
         let habits = self.person.habits_on(self.window.first).filter(|habit| is_in_browser(habit.app));
@@ -225,7 +51,7 @@ impl Plot<'_, '_> {
         let program = program(&intruder.device, app, &mut self.dice);
         let client = self.client(&intruder.device, program, at);
         let proof = if outcome == &SUCCESS_BY_MFA { Proof::SecondFactor } else { proof_of(outcome) };
-        self.add(at, app, client, intruder.origin.clone(), outcome, proof);
+        self.sign_in(at, app, client, intruder.origin.clone(), outcome, proof);
     }
 
     /// A sign-in from the intruder's mail program.
@@ -238,26 +64,26 @@ impl Plot<'_, '_> {
     ) {
         let client = self.client(&intruder.device, Program::Legacy(legacy), at);
         let mail = app("Office 365 Exchange Online");
-        self.add(at, mail, client, intruder.origin.clone(), outcome, Proof::Password);
+        self.sign_in(at, mail, client, intruder.origin.clone(), outcome, Proof::Password);
     }
 
     /// A sign-in from the victim's own laptop, wherever it is that day.
     fn own_hand(&mut self, at: Ticks, day: i32, app: usize, outcome: &'static Outcome) {
-        let Some((device, origin)) = own_setting(self.world, self.person, day, at, &mut self.dice) else {
+        let Some((device, origin)) = self.own_setting(day, at) else {
             return;
         };
         let app = if runs_on(app, device) { app } else { self.everyday_app() };
         let program = program(device, app, &mut self.dice);
         let client = self.client(device, program, at);
-        self.add(at, app, client, origin, outcome, Proof::Claim);
+        self.sign_in(at, app, client, origin, outcome, Proof::Claim);
     }
 
     fn client(&self, device: &Device, program: Program, at: Ticks) -> Client {
-        let day = super::calendar::day_of(at);
+        let day = day_of(at);
         device.client(program, day, self.world.calendar.epoch_day(day))
     }
 
-    fn add(
+    fn sign_in(
         &mut self,
         at: Ticks,
         app: usize,
@@ -267,18 +93,17 @@ impl Plot<'_, '_> {
         proof: Proof,
     ) {
         let actor = Actor::Person(self.person);
-        let sign_in = SignIn::new(&mut self.dice, actor, at, app, client, origin);
-        self.out.push(SignIn { incident: Some(self.incident), ..sign_in.ending(outcome, proof) });
+        let sign_in = SignIn::new(&mut self.dice, actor, at, app, client, origin).ending(outcome, proof);
+        self.add(event(self.world, &sign_in), &self.person.upn);
     }
 }
 
 fn is_in_browser(app: usize) -> bool {
-    use super::tables::Reach;
     matches!(APPS[app].reach, Reach::Web | Reach::Suite)
 }
 
 /// Somebody has the password, or a token, and looks around.
-fn stolen_credentials(plot: &mut Plot<'_, '_>, intensity: Intensity) {
+fn stolen_credentials(plot: &mut Plot<'_, '_, AzureAd>, intensity: Intensity) {
     let mimicry = intensity.of(Mimicry::Nothing, Mimicry::Machine, Mimicry::Country);
     let count = plot.count(intensity.of((22, 40), (10, 20), (4, 9)));
     let hours = intensity.of(30.0, 6.0, 7.0);
@@ -301,7 +126,7 @@ fn stolen_credentials(plot: &mut Plot<'_, '_>, intensity: Intensity) {
 }
 
 /// Asks for a second factor until the victim gives in.
-fn push_for_approval(plot: &mut Plot<'_, '_>, start: Ticks, intruder: &Intruder) {
+fn push_for_approval(plot: &mut Plot<'_, '_, AzureAd>, start: Ticks, intruder: &Intruder) {
     let mail = app("OfficeHome");
     let mut at = start;
     for _ in 0..plot.dice.int(1, 4) {
@@ -313,7 +138,7 @@ fn push_for_approval(plot: &mut Plot<'_, '_>, start: Ticks, intruder: &Intruder)
 }
 
 /// Guesses until one is right, then looks around.
-fn brute_force(plot: &mut Plot<'_, '_>, intensity: Intensity) {
+fn brute_force(plot: &mut Plot<'_, '_, AzureAd>, intensity: Intensity) {
     let mimicry = intensity.of(Mimicry::Nothing, Mimicry::Machine, Mimicry::Country);
     let guesses = plot.count(intensity.of((36, 50), (16, 28), (6, 10)));
     let hours = intensity.of(0.3, 2.5, 8.0);
@@ -338,7 +163,7 @@ fn brute_force(plot: &mut Plot<'_, '_>, intensity: Intensity) {
 }
 
 /// Reads or sends mail with a program that knows no second factor.
-fn legacy_client(plot: &mut Plot<'_, '_>, intensity: Intensity) {
+fn legacy_client(plot: &mut Plot<'_, '_, AzureAd>, intensity: Intensity) {
     let mimicry = intensity.of(Mimicry::Nothing, Mimicry::Country, Mimicry::Country);
     let legacy = intensity.of(&IMAP, &ACTIVE_SYNC, &SMTP);
     let count = plot.count(intensity.of((24, 45), (10, 18), (3, 7)));
@@ -355,7 +180,7 @@ fn legacy_client(plot: &mut Plot<'_, '_>, intensity: Intensity) {
 }
 
 /// Tries one app after the other to see what the account opens.
-fn app_discovery(plot: &mut Plot<'_, '_>, intensity: Intensity) {
+fn app_discovery(plot: &mut Plot<'_, '_, AzureAd>, intensity: Intensity) {
     let count = plot.count(intensity.of((20, 32), (12, 18), (6, 9)));
     let hours = intensity.of(0.6, 1.5, 4.0);
     let refused = intensity.of(0.3, 0.25, 0.15);
@@ -379,7 +204,7 @@ fn app_discovery(plot: &mut Plot<'_, '_>, intensity: Intensity) {
 }
 
 /// The victim's own hand, own machine, usual hours, but another department's tools.
-fn peer_misuse(plot: &mut Plot<'_, '_>, intensity: Intensity) {
+fn peer_misuse(plot: &mut Plot<'_, '_, AzureAd>, intensity: Intensity) {
     let per_day = intensity.of((8, 12), (3, 5), (1, 2));
     let days = intensity.of(2, 3, 4);
     let tools = other_departments_tools(plot);
@@ -399,9 +224,9 @@ fn peer_misuse(plot: &mut Plot<'_, '_>, intensity: Intensity) {
 }
 
 /// Browser apps of one other department that the victim has no habit of using.
-fn other_departments_tools(plot: &mut Plot<'_, '_>) -> Vec<usize> {
+fn other_departments_tools(plot: &mut Plot<'_, '_, AzureAd>) -> Vec<usize> {
     let used = |app: usize| plot.person.habits.iter().any(|habit| habit.app == app);
-    let unused = |department: &super::tables::Department| -> Vec<usize> {
+    let unused = |department: &Department| -> Vec<usize> {
         department
             .apps
             .iter()
@@ -416,7 +241,7 @@ fn other_departments_tools(plot: &mut Plot<'_, '_>) -> Vec<usize> {
 }
 
 /// The usual apps from the usual machine, far too often.
-fn volume_surge(plot: &mut Plot<'_, '_>, intensity: Intensity) {
+fn volume_surge(plot: &mut Plot<'_, '_, AzureAd>, intensity: Intensity) {
     let count = plot.count(intensity.of((50, 60), (36, 46), (24, 32)));
     let hours = intensity.of(1.2, 3.5, 8.0);
     let day = plot.day(1);
@@ -430,7 +255,7 @@ fn volume_surge(plot: &mut Plot<'_, '_>, intensity: Intensity) {
 }
 
 /// A visit or two a day from a stranger's machine, for as long as nobody notices.
-fn low_and_slow(plot: &mut Plot<'_, '_>, intensity: Intensity) {
+fn low_and_slow(plot: &mut Plot<'_, '_, AzureAd>, intensity: Intensity) {
     let intruder = plot.intruder(intensity.of(Mimicry::Nothing, Mimicry::Machine, Mimicry::Country));
     let step = intensity.of(1, 1, 2);
     let per_day = intensity.of((1, 3), (1, 1), (1, 1));
@@ -445,20 +270,5 @@ fn low_and_slow(plot: &mut Plot<'_, '_>, intensity: Intensity) {
             let app = if intensity == Quiet { app("One Outlook Web") } else { plot.everyday_app() };
             plot.intrude(at, app, &intruder, &SUCCESS_BY_CLAIM);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn attacks_stay_in_the_second_half_of_a_short_span() {
-        let window = Window::new(10, 15);
-        assert_eq!((window.first, window.last), (6, 8));
-        let window = Window::new(75, 15);
-        assert_eq!((window.first, window.last), (61, 73));
-        let window = Window::new(1, 15);
-        assert_eq!((window.first, window.last), (0, 0));
     }
 }

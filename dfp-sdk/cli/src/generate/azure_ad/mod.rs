@@ -1,18 +1,17 @@
 //! Azure AD sign-in logs.
 
-use std::fs;
+mod behaviour;
+mod record;
+mod scenarios;
+mod sign_in;
 
-use super::behaviour::{World, person_day, service_day};
-use super::calendar::{Calendar, DAY, Ticks};
-use super::company::Company;
-use super::output::Whole;
-use super::record::record;
-use super::scenarios::{Incident, SCENARIOS, Window, stage};
-use super::sign_in::SignIn;
-use super::{Error, Options, Progress, ScenarioCount, Summary};
-
-/// The list of labelled records.
-const LABELS: &str = "labels.csv";
+use super::calendar::Calendar;
+use super::output::Files;
+use super::plot::Scenario;
+use super::run::{Event, Log, World, generate};
+use super::{Error, Options, Progress, Summary};
+use behaviour::{person_day, service_day};
+use record::event;
 
 /// Writes Azure AD sign-in logs, one file a day, and the list of labelled records.
 ///
@@ -24,178 +23,68 @@ const LABELS: &str = "labels.csv";
 /// Options out of their limits, a span outside the calendar, and whatever the file system says. Days written before the
 /// error stay.
 pub fn azure_ad(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Summary, Error> {
-    options.check()?;
-    let world = World {
-        seed: options.seed,
-        company: Company::new(options.seed, options.users, options.days as i32),
-        calendar: Calendar::new(options.start, options.days)?,
-    };
-    let window = Window::new(options.days as i32, options.scenario_days as i32);
-    let (incidents, staged) = stage(&world, options.incidents_per_scenario, window);
-    fs::create_dir_all(&options.out)
-        .map_err(|source| Error::Directory { path: options.out.clone(), source })?;
-    let mut run = Run::new(options, &world, incidents, staged)?;
-    for day in 0..options.days {
-        run.day(day as i32)?;
-        progress(Progress {
-            day: day + 1,
-            days: options.days,
-            records: run.summary.records,
-            bytes: run.summary.bytes,
-        });
+    generate::<AzureAd>(options, progress)
+}
+
+struct AzureAd {
+    world: World,
+}
+
+impl Log for AzureAd {
+    const SCENARIOS: &'static [Scenario<Self>] = scenarios::SCENARIOS;
+
+    fn new(world: World) -> Self {
+        Self { world }
     }
-    run.finish()
-}
 
-/// Files being written.
-struct Run<'w> {
-    options: &'w Options,
-    world: &'w World,
-    incidents: Vec<Incident>,
-    /// Sign-ins of days that are not written yet.
-    pending: Vec<SignIn<'w>>,
-    labels: Whole,
-    summary: Summary,
-    line: Vec<u8>,
-}
+    fn world(&self) -> &World {
+        &self.world
+    }
 
-impl<'w> Run<'w> {
-    fn new(
-        options: &'w Options,
-        world: &'w World,
-        incidents: Vec<Incident>,
-        staged: Vec<SignIn<'w>>,
-    ) -> Result<Self, Error> {
-        let mut labels = Whole::create(&options.out, LABELS)?;
-        labels.line(b"id,user,time,scenario,incident")?;
-        let mut run = Self {
-            options,
-            world,
-            summary: summary(options, &incidents),
-            incidents,
-            pending: staged,
-            labels,
-            line: Vec::new(),
+    fn actors(&self) -> usize {
+        self.world.company.people.len() + self.world.company.services.len()
+    }
+
+    fn live(&self, actor: usize, day: i32, out: &mut Vec<Event>) {
+        let company = &self.world.company;
+        let sign_ins = match company.people.get(actor) {
+            Some(person) => person_day(&self.world, person, day),
+            None => service_day(&self.world, &company.services[actor - company.people.len()], day),
         };
-        // Local days reach over midnight UTC on both sides.
-        run.live(-1);
-        run.live(0);
-        Ok(run)
+        out.extend(sign_ins.iter().map(|sign_in| event(&self.world, sign_in)));
     }
 
-    /// Adds what everybody does on a local day.
-    fn live(&mut self, day: i32) {
-        for person in &self.world.company.people {
-            person_day(self.world, person, day, &mut self.pending);
-        }
-        for service in &self.world.company.services {
-            service_day(self.world, service, day, &mut self.pending);
-        }
-    }
-
-    /// Writes the file of a day.
-    fn day(&mut self, day: i32) -> Result<(), Error> {
-        self.live(day + 1);
-        let mut file = Whole::create(&self.options.out, &file_name(self.world, day))?;
-        for sign_in in self.due(Ticks::from(day + 1) * DAY) {
-            self.write(&mut file, &sign_in)?;
-        }
-        self.summary.bytes += file.commit()?;
-        self.summary.files += 1;
-        Ok(())
-    }
-
-    /// The sign-ins whose records are produced before `end`, in that order; none from before the span.
-    fn due(&mut self, end: Ticks) -> Vec<SignIn<'w>> {
-        let (mut due, later): (Vec<_>, Vec<_>) = self
-            .pending
-            .drain(..)
-            .filter(|sign_in| sign_in.at >= 0)
-            .partition(|sign_in| sign_in.produced() < end);
-        self.pending = later;
-        due.sort_unstable_by_key(|sign_in| (sign_in.produced(), sign_in.id.0));
-        due
-    }
-
-    fn write(&mut self, file: &mut Whole, sign_in: &SignIn<'_>) -> Result<(), Error> {
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, &record(self.world, sign_in))
-            .map_err(|source| Error::Write { path: self.options.out.clone(), source: source.into() })?;
-        file.line(&self.line)?;
-        self.summary.records += 1;
-        sign_in.incident.map_or(Ok(()), |incident| self.label(sign_in, incident))
-    }
-
-    fn label(&mut self, sign_in: &SignIn<'_>, incident: usize) -> Result<(), Error> {
-        let Incident { scenario, name } = &self.incidents[incident];
-        let (user, time) = (sign_in.actor.user(), self.world.calendar.stamp(sign_in.at));
-        self.labels.line(format!("{},{user},{time}Z,{},{name}", sign_in.id, scenario.name).as_bytes())?;
-        self.summary.labelled += 1;
-        let counts = self.summary.scenarios.iter_mut();
-        counts.filter(|count| count.scenario == scenario.name).for_each(|count| count.records += 1);
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Summary, Error> {
-        self.labels.commit()?;
-        Ok(self.summary)
+    fn write(&self, day: i32, due: &[Event], files: &mut Files) -> Result<(), Error> {
+        files.lines(&file_name(&self.world.calendar, day), due.iter().map(|event| event.json.as_slice()))
     }
 }
 
 /// The day's file, named as downloads of the portal were: `AZUREAD_2022-08-01T00_00_00.000Z.json`.
-fn file_name(world: &World, day: i32) -> String {
-    format!("AZUREAD_{}T00_00_00.000Z.json", world.calendar.date(day))
-}
-
-/// A summary of nothing yet.
-fn summary(options: &Options, incidents: &[Incident]) -> Summary {
-    let staged = |name| incidents.iter().filter(|incident| incident.scenario.name == name).count();
-    let count = |name| ScenarioCount { scenario: name, incidents: staged(name), records: 0 };
-    Summary {
-        files: 0,
-        records: 0,
-        labelled: 0,
-        bytes: 0,
-        labels: options.out.join(LABELS),
-        scenarios: SCENARIOS.iter().map(|scenario| count(scenario.name)).collect(),
-    }
+fn file_name(calendar: &Calendar, day: i32) -> String {
+    format!("AZUREAD_{}T00_00_00.000Z.json", calendar.date(day))
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, HashMap, HashSet};
-    use std::path::Path;
+    use std::fs;
 
     use serde_json::Value;
 
+    use super::super::run::LABELS;
+    use super::super::testing::{files, lines, small};
     use super::*;
-
-    fn small(seed: u64, out: &Path) -> Options {
-        Options { users: 8, days: 10, seed, out: out.to_path_buf(), ..Options::default() }
-    }
 
     fn generate(options: &Options) -> Summary {
         azure_ad(options, &mut |_| ()).unwrap()
     }
 
-    /// Every file of a directory by name.
-    fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
-        let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-        entries
-            .map(|path| (path.file_name().unwrap().to_string_lossy().into(), fs::read(&path).unwrap()))
-            .collect()
-    }
-
-    /// The files of records among them.
+    /// The files of records.
     fn days(files: &BTreeMap<String, Vec<u8>>) -> impl Iterator<Item = (&str, &[u8])> {
         files
             .iter()
             .filter(|(name, _)| *name != LABELS)
             .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
-    }
-
-    fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-        bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
     }
 
     fn records(files: &BTreeMap<String, Vec<u8>>) -> Vec<Value> {
@@ -209,13 +98,7 @@ mod tests {
 
     #[test]
     fn the_seed_decides_every_byte() {
-        let [first, second, other] = [1, 1, 2].map(|seed| {
-            let directory = tempfile::tempdir().unwrap();
-            generate(&small(seed, directory.path()));
-            files(directory.path())
-        });
-        assert!(first == second, "the same seed gives the same bytes");
-        assert!(first != other, "another seed gives other bytes");
+        super::super::testing::the_seed_decides_every_byte::<AzureAd>();
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! One sign-in as the generator thinks of it; `record` turns it into Azure's JSON.
 
-use super::calendar::{SECOND, Ticks};
-use super::company::{Person, Service};
-use super::device::Client;
-use super::dice::{Dice, Guid};
-use super::network::Origin;
-use super::tables::Outcome;
+use super::super::calendar::{SECOND, Ticks};
+use super::super::company::{Person, Service};
+use super::super::device::Client;
+use super::super::dice::{Dice, Guid};
+use super::super::network::Origin;
+use super::super::tables::{Outcome, SUCCESS};
 
 /// Who signs in.
 #[derive(Clone, Copy)]
@@ -59,8 +59,6 @@ pub(super) struct SignIn<'c> {
     pub(super) outcome: &'static Outcome,
     pub(super) proof: Proof,
     pub(super) category: Category,
-    /// The incident that it belongs to; `None` for ordinary life.
-    pub(super) incident: Option<usize>,
 }
 
 /// Part of the records whose address resolves to no place.
@@ -87,10 +85,9 @@ impl<'c> SignIn<'c> {
             app,
             client: (!dice.chance(CLIENTLESS)).then_some(client),
             origin: Origin { city: origin.city.filter(|_| !unplaced), ..origin },
-            outcome: &super::tables::SUCCESS,
+            outcome: &SUCCESS,
             proof: Proof::Claim,
             category: Category::Interactive,
-            incident: None,
         }
     }
 
