@@ -125,6 +125,11 @@ impl Vendor for CloudTrail {
     }
 }
 
+/// The minute a second is in: what the names of objects know of the time.
+fn minute(second: i64) -> i64 {
+    second.div_euclid(60) * 60
+}
+
 fn is_plain(part: &str) -> bool {
     !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
 }
@@ -184,20 +189,21 @@ impl CloudTrail {
         loop {
             let local = local_now();
             let listing = state.stream(&place.stream, fresh);
-            let floor =
-                listing.recent.known_from().map_or(listing.settled, |known| known.max(listing.settled));
+            // Of a minute that was forgotten, nothing is listed again.
+            let known = listing.recent.known_from().map_or(listing.settled, |known| minute(known + 59));
+            let floor = known.max(listing.settled);
             let after = listing.after.clone().unwrap_or_else(|| place.before(floor));
             let page = self.list(&mut asker.client, place, &after)?;
             let now = local + asker.client.skew().min(0);
             let asked = listing.asked.map_or(now, |asked| asked.min(now));
             listing.asked = Some(asked);
             for key in &page.keys {
-                self.object(asker, state, place, key, asked - plan.overlap)?;
+                self.object(asker, state, place, key, minute(asked - plan.overlap))?;
             }
             let listing = state.stream(&place.stream, fresh);
             listing.after = page.keys.last().cloned().or(Some(after));
             if !page.truncated {
-                listing.settled = listing.settled.max(asked - plan.overlap);
+                listing.settled = listing.settled.max(minute(asked - plan.overlap));
                 listing.recent.retain_from(listing.settled);
                 listing.after = None;
                 listing.asked = None;
@@ -227,7 +233,7 @@ impl CloudTrail {
         }
         let origin = format!("s3://{}/{key}", self.account.bucket);
         let content = self.fetch(&mut asker.client, key, &origin)?;
-        if second >= again - 60 {
+        if second >= again {
             listing.recent.insert(second, id, self.plan.recent_ids)?;
         }
         listing.after = Some(key.to_owned());

@@ -182,6 +182,22 @@ fn cut_at_every_request_it_resumes_without_loss_or_repetition() {
 }
 
 #[test]
+fn at_the_edge_of_the_overlap_nothing_comes_twice() {
+    let ages: Vec<i64> = (3480..3780).step_by(11).collect();
+    let (objects, ids) = objects(&ages);
+    let server = Bucket::new(&objects).serve();
+    let mut config = config(&server, now() - 10_000);
+    // A minute has up to six objects, which are remembered together or not at all.
+    for recent_ids in [50_000, 7] {
+        config["schedule"]["recent_ids"] = json!(recent_ids);
+        let first = whole::<CloudTrail>(&config);
+        assert_eq!(sorted(first.ids), ids);
+        let second = pull::<CloudTrail>(&config, first.position.as_deref(), Limits::default());
+        assert_eq!(second.ids, Vec::<String>::new());
+    }
+}
+
+#[test]
 fn late_objects_are_found_and_others_not_read_again() {
     let (objects, ids) = objects(&[8000, 3000, 100]);
     let server = Bucket::new(&objects).serve();
