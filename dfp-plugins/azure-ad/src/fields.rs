@@ -145,12 +145,6 @@ mod tests {
 
     #[test]
     fn paths_are_unique_and_special_fields_known() {
-        for (index, field) in FIELDS.iter().enumerate() {
-            assert!(FIELDS[..index].iter().all(|other| other.path != field.path), "{}", field.path);
-        }
-        let special = SIGN_INS.times.iter().chain(SIGN_INS.watched).chain([&SIGN_INS.record_id]);
-        for path in special {
-            assert!(FIELDS.iter().any(|field| field.path.starts_with(path)), "{path}");
-        }
+        dfp_records_testing::fields_are_known(&SIGN_INS);
     }
 }

@@ -2,7 +2,7 @@
 //! breaks the decoder: any bytes.
 
 use dfp_azure_ad::SignIns;
-use dfp_records_testing::{changes, config, host, lines, mutate, rows, run, ways};
+use dfp_records_testing::{lines, rows, ways};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -72,20 +72,9 @@ proptest! {
         let records = if in_text { records.iter().map(text).collect() } else { records };
         prop_assert_eq!(way.rows::<SignIns>(&records, COLUMNS), plain);
     }
+}
 
-    #[test]
-    fn changed_bytes_never_break_the_balance(
-        records in prop::collection::vec(record(), 1..5),
-        way in ways(),
-        changes in changes(),
-        step in prop_oneof![Just(1_usize), Just(4096)],
-    ) {
-        mutate::<SignIns>(way.bytes(&records), changes, step);
-    }
-
-    #[test]
-    fn any_bytes_at_all(bytes in prop::collection::vec(any::<u8>(), 0..400), csv in any::<bool>()) {
-        let head = if csv { &b"Id,TimeGenerated,DeviceDetail\n"[..] } else { b"" };
-        run::<SignIns>(host(&[head, &bytes].concat(), 16), config(",\"max_record_bytes\":100"));
-    }
+#[test]
+fn damage_keeps_the_balance() {
+    dfp_records_testing::damage_keeps_the_balance::<SignIns>(record(), "Id,TimeGenerated,DeviceDetail\n");
 }

@@ -132,12 +132,7 @@ mod tests {
 
     #[test]
     fn paths_are_unique_and_special_fields_known() {
-        for (index, field) in FIELDS.iter().enumerate() {
-            assert!(FIELDS[..index].iter().all(|other| other.path != field.path), "{}", field.path);
-        }
-        for path in EVENTS.times.iter().chain(EVENTS.watched).chain([&EVENTS.record_id]) {
-            assert!(FIELDS.iter().any(|field| field.path == *path), "{path}");
-        }
+        dfp_records_testing::fields_are_known(&EVENTS);
         for (index, path) in [(EVENT_ID, "eventID"), (EVENT_TYPE, "eventType"), (ERROR_CODE, "errorCode")] {
             assert_eq!(EVENTS.watched[index], path);
         }

@@ -104,13 +104,8 @@ mod tests {
 
     #[test]
     fn paths_are_unique_and_special_fields_known() {
-        for (index, field) in FIELDS.iter().enumerate() {
-            assert!(FIELDS[..index].iter().all(|other| other.path != field.path), "{}", field.path);
-        }
+        dfp_records_testing::fields_are_known(&AUTHENTICATIONS);
         let log = AUTHENTICATIONS;
-        for path in log.times.iter().chain(log.watched).chain([&log.record_id]) {
-            assert!(FIELDS.iter().any(|field| field.path == *path), "{path}");
-        }
         assert_eq!(log.watched[RESULT], "result");
         assert_eq!(log.watched[FOREIGN], ["action", "context"]);
         assert_eq!(*OWN.end(), log.watched.len() - 1);

@@ -2,7 +2,7 @@
 //! breaks the decoder: any bytes.
 
 use dfp_duo::Authentications;
-use dfp_records_testing::{changes, config, host, lines, mutate, rows, run, ways};
+use dfp_records_testing::{lines, rows, ways};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -84,20 +84,12 @@ proptest! {
         }).collect();
         prop_assert_eq!(way.rows::<Authentications>(&records, COLUMNS), plain);
     }
+}
 
-    #[test]
-    fn changed_bytes_never_break_the_balance(
-        records in prop::collection::vec(record(), 1..5),
-        way in ways(),
-        changes in changes(),
-        step in prop_oneof![Just(1_usize), Just(4096)],
-    ) {
-        mutate::<Authentications>(way.bytes(&records), changes, step);
-    }
-
-    #[test]
-    fn any_bytes_at_all(bytes in prop::collection::vec(any::<u8>(), 0..400), csv in any::<bool>()) {
-        let head = if csv { &b"Timestamp (UTC),User,access_device.location\n"[..] } else { b"" };
-        run::<Authentications>(host(&[head, &bytes].concat(), 16), config(",\"max_record_bytes\":100"));
-    }
+#[test]
+fn damage_keeps_the_balance() {
+    dfp_records_testing::damage_keeps_the_balance::<Authentications>(
+        record(),
+        "Timestamp (UTC),User,access_device.location\n",
+    );
 }

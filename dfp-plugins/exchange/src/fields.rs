@@ -170,12 +170,7 @@ mod tests {
 
     #[test]
     fn paths_are_unique_and_special_fields_known() {
-        for (index, field) in FIELDS.iter().enumerate() {
-            assert!(FIELDS[..index].iter().all(|other| other.path != field.path), "{}", field.path);
-        }
-        for path in AUDIT.times.iter().chain(AUDIT.watched).chain(AUDIT.pairs).chain([&AUDIT.record_id]) {
-            assert!(FIELDS.iter().any(|field| field.path == *path), "{path}");
-        }
+        dfp_records_testing::fields_are_known(&AUDIT);
         let watched = ["Operation", "RecordType", "ResultStatus", "LogonError", "ErrorNumber"];
         for (index, path) in
             [OPERATION, RECORD_TYPE, RESULT_STATUS, LOGON_ERROR, ERROR_NUMBER].into_iter().zip(watched)

@@ -1,7 +1,7 @@
 //! Test support for the sources built on `dfp-records`: a host whose inputs are in memory, a source run over them.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::{Arc, Mutex};
 
@@ -12,9 +12,10 @@ use dfp_plugin::arrow_schema::DataType;
 use dfp_plugin::{
     Component, EVENT_TIME, Error, ErrorKind, Host, Level, ORIGIN, RECORDS_READ, Reject, Result, Source,
 };
-use dfp_records::{Config, Described, LogSource};
+use dfp_records::{Config, Described, Log, LogSource};
 use proptest::prelude::*;
 use proptest::sample::Index;
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
 /// How the bytes of an input come.
@@ -316,4 +317,36 @@ pub fn mutate<D: Described>(mut bytes: Vec<u8>, changes: Vec<(Index, u8, u8)>, s
     let stepped = run::<D>(host(&bytes, step), config(limits));
     assert_eq!(whole.rows, stepped.rows);
     assert_eq!(whole.rejects, stepped.rejects);
+}
+
+/// Whatever happens to the bytes of records, and whatever bytes come, alone or under `headings`: every record read is a row or
+/// a reject.
+pub fn damage_keeps_the_balance<D: Described>(record: impl Strategy<Value = Value>, headings: &str) {
+    let settings = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let step = prop_oneof![Just(1_usize), Just(4096)];
+    let damaged = (prop::collection::vec(record, 1..5), ways(), changes(), step);
+    TestRunner::new(settings.clone())
+        .run(&damaged, |(records, way, changes, step)| {
+            mutate::<D>(way.bytes(&records), changes, step);
+            Ok(())
+        })
+        .unwrap();
+    let any_bytes = (prop::collection::vec(any::<u8>(), 0..400), any::<bool>());
+    TestRunner::new(settings)
+        .run(&any_bytes, |(bytes, table)| {
+            let head = if table { headings.as_bytes() } else { b"" };
+            run::<D>(host(&[head, &bytes].concat(), 16), config(",\"max_record_bytes\":100"));
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// Checks that no field of a log is described twice, and that the fields it gives a meaning to, or their parts, are described.
+pub fn fields_are_known(log: &Log) {
+    let paths: BTreeSet<&str> = log.fields.iter().map(|field| field.path).collect();
+    assert_eq!(paths.len(), log.fields.len(), "a field is described twice");
+    for special in log.times.iter().chain(log.watched).chain(log.pairs).chain([&log.record_id]) {
+        let part = format!("{special}.");
+        assert!(paths.iter().any(|path| path == special || path.starts_with(&part)), "{special}");
+    }
 }
