@@ -1,7 +1,8 @@
 //! How fast each source turns files into batches, on one core, by envelope.
 //!
 //! Sign-ins are like the current diagnostic records, about 3 kB with three conditional access policies: one object a line,
-//! one array, gzip, CSV. CloudTrail events have 1.4 kB: a trail's file, gzip, JSON in strings, CSV with joined names.
+//! one array, gzip, CSV. CloudTrail events have 1.4 kB: a trail's file, gzip, JSON in strings, CSV with joined names. Duo
+//! authentications have 1.1 kB, Exchange audit records 1.2 kB.
 //! `profile` asks for the columns of the shipped profile, `all` for every column there is by default.
 
 use std::io::Write;
@@ -68,6 +69,45 @@ fn event_row(n: usize) -> String {
 
 const EVENT_HEADINGS: &str = "eventVersion,eventTime,eventSource,eventName,awsRegion,sourceIPAddress,userAgent,eventID,readOnly,eventType,recipientAccountId,userIdentitytype,userIdentityprincipalId,userIdentityarn,userIdentityaccountId,userIdentityaccessKeyId,userIdentitysessionContextsessionIssueruserName,requestParametersmaxResults,requestParametersinstancesSetitems,errorCode,errorMessage\n";
 
+/// A Duo authentication, as the Admin API answers.
+fn authentication(n: usize) -> String {
+    let (user, city, app) = (n % 97, n % 41, n % 7);
+    format!(
+        r#"{{"access_device":{{"browser":"Chrome","browser_version":"124.0.6367.{city}","epkey":"EP{user:018}","flash_version":"uninstalled","hostname":null,"ip":"198.51.100.{ip}","is_encryption_enabled":true,"is_firewall_enabled":true,"is_password_set":true,"java_version":"uninstalled","location":{{"city":"City {city}","country":"Austria","state":"State {city}"}},"os":"Windows","os_version":"10.0.19045","security_agents":[]}},"alias":"","application":{{"key":"DI{app:018}","name":"Application {app}"}},"auth_device":{{"ip":"203.0.113.{ip}","key":"DP{user:018}","location":{{"city":"City {city}","country":"Austria","state":"State {city}"}},"name":"+43 660 55501{user:02}"}},"email":"person.{user}@example.com","event_type":"authentication","factor":"duo_push","isotimestamp":"2024-03-{day:02}T{hour:02}:{minute:02}:21.184191+00:00","ood_software":null,"reason":"user_approved","result":"success","timestamp":{timestamp},"trusted_endpoint_status":"trusted","txid":"d00dad00-aaaa-4bbb-8ccc-{n:012}","user":{{"groups":["Everybody","Office {app}"],"key":"DU{user:018}","name":"person.{user}"}}}}"#,
+        ip = n % 251,
+        day = n % 28 + 1,
+        hour = n % 24,
+        minute = n % 60,
+        timestamp = 1_709_251_200 + n,
+    )
+}
+
+/// An Exchange audit record.
+fn audit(n: usize) -> String {
+    let (user, command) =
+        (n % 97, ["Set-Mailbox", "New-InboxRule", "Set-TransportRule", "Add-MailboxPermission"][n % 4]);
+    format!(
+        r#"{{"CreationTime":"2024-03-{day:02}T{hour:02}:{minute:02}:21","Id":"d00dad00-aaaa-4bbb-8ccc-{n:012}","Operation":"{command}","OrganizationId":"7b1c2d3e-1111-4222-8333-944455556666","RecordType":1,"ResultStatus":"True","UserKey":"1003200{user:09}","UserType":2,"Version":1,"Workload":"Exchange","ClientIP":"198.51.100.{ip}:{port}","ObjectId":"EURPR04A009.PROD.OUTLOOK.COM/Microsoft Exchange Hosted Organizations/example.onmicrosoft.com/person.{user}","UserId":"person.{user}@example.com","AppId":"","ClientAppId":"","ExternalAccess":false,"OrganizationName":"example.onmicrosoft.com","OriginatingServer":"AM1PR07MB4231 (15.20.9106.015)","Parameters":[{{"Name":"Identity","Value":"person.{user}"}},{{"Name":"Force","Value":"True"}},{{"Name":"HiddenFromAddressListsEnabled","Value":"False"}},{{"Name":"UseDatabaseQuotaDefaults","Value":"False"}},{{"Name":"ProhibitSendQuota","Value":"99 GB (106,300,440,576 bytes)"}}],"SessionId":"c0ffee00-1234-4321-8765-{user:012}"}}"#,
+        ip = n % 251,
+        port = 1024 + n % 60_000,
+        day = n % 28 + 1,
+        hour = n % 24,
+        minute = n % 60,
+    )
+}
+
+/// The same record as a search exports it.
+fn audit_row(n: usize) -> String {
+    let data = audit(n).replace('"', "\"\"");
+    format!(
+        "d00dad00-aaaa-4bbb-8ccc-{n:012},3/{}/2024 1:08:21 PM,ExchangeAdmin,Set-Mailbox,person.{}@example.com,\"{data}\",,\r\n",
+        n % 28 + 1,
+        n % 97
+    )
+}
+
+const AUDIT_HEADINGS: &str = "RecordId,CreationDate,RecordType,Operation,UserId,AuditData,AssociatedAdminUnits,AssociatedAdminUnitsNames\r\n";
+
 /// An input file; `decoded` is its length without compression.
 struct Input {
     source: LinkedComponent,
@@ -96,6 +136,15 @@ fn inputs(dir: &Path) -> Vec<Input> {
     let flattened = format!("{EVENT_HEADINGS}{}", (0..RECORDS).map(event_row).collect::<String>());
     let azure_ad = dfp_plugin::linked_source::<dfp_azure_ad::AzureAd>();
     let cloudtrail = dfp_plugin::linked_source::<dfp_cloudtrail::CloudTrail>();
+    let one_a_line = |record: fn(usize) -> String| (0..RECORDS).map(|n| record(n) + "\n").collect::<String>();
+    let listed = |record: fn(usize) -> String| (0..RECORDS).map(record).collect::<Vec<_>>().join(",");
+    let (authentications, audits) = (one_a_line(authentication), one_a_line(audit));
+    let answer =
+        format!(r#"{{"stat":"OK","response":{{"authlogs":[{}],"metadata":{{}}}}}}"#, listed(authentication));
+    let content = format!("[{}]", listed(audit));
+    let search = format!("{AUDIT_HEADINGS}{}", (0..RECORDS).map(audit_row).collect::<String>());
+    let duo = dfp_plugin::linked_source::<dfp_duo::Duo>();
+    let exchange = dfp_plugin::linked_source::<dfp_exchange::Exchange>();
     let files = [
         (azure_ad, "lines", lines.as_bytes(), lines.len()),
         (azure_ad, "array", array.as_bytes(), array.len()),
@@ -105,6 +154,11 @@ fn inputs(dir: &Path) -> Vec<Input> {
         (cloudtrail, "trail-gzip", &gzip(&trail), trail.len()),
         (cloudtrail, "subscription", subscription.as_bytes(), subscription.len()),
         (cloudtrail, "flattened-csv", flattened.as_bytes(), flattened.len()),
+        (duo, "agent-lines", authentications.as_bytes(), authentications.len()),
+        (duo, "api-answer", answer.as_bytes(), answer.len()),
+        (exchange, "collected-lines", audits.as_bytes(), audits.len()),
+        (exchange, "content-array", content.as_bytes(), content.len()),
+        (exchange, "search-csv", search.as_bytes(), search.len()),
     ];
     let inputs = files.map(|(source, name, bytes, decoded)| {
         let path = dir.join(name);

@@ -5,7 +5,8 @@ use std::time::UNIX_EPOCH;
 
 use dfp_core::{Error, ErrorKind, Result};
 
-/// Expands globs and directories into files, each expansion sorted by name. Named twice, a file is read once.
+/// Expands globs and directories, with the directories in them, into files, each expansion sorted by name. Hidden files and
+/// directories, and links to directories, are passed over unless named. Named twice, a file is read once.
 ///
 /// # Errors
 /// If a pattern is malformed or matches nothing: a run that silently reads nothing helps nobody.
@@ -43,12 +44,21 @@ pub fn expand(patterns: &[String]) -> Result<Vec<String>> {
 }
 
 fn files_of(directory: &Path) -> Result<Vec<String>> {
-    let failed = |e| Error::io(format!("listing {}", directory.display()), e);
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.is_file() {
-            files.push(name(&path)?);
+    let mut directories = vec![directory.to_owned()];
+    while let Some(directory) = directories.pop() {
+        let failed = |e| Error::io(format!("listing {}", directory.display()), e);
+        for entry in std::fs::read_dir(&directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let path = entry.path();
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            if entry.file_type().map_err(failed)?.is_dir() {
+                directories.push(path);
+            } else if path.is_file() {
+                files.push(name(&path)?);
+            }
         }
     }
     files.sort();
@@ -80,14 +90,23 @@ mod tests {
         for name in ["b.json", "a.json", "c.csv"] {
             std::fs::write(dir.path().join(name), "").unwrap();
         }
-        std::fs::create_dir(dir.path().join("sub.json")).unwrap();
+        std::fs::create_dir_all(dir.path().join("sub.json/2026")).unwrap();
+        std::fs::create_dir(dir.path().join(".hidden")).unwrap();
+        for name in ["sub.json/2026/d.json", ".hidden/e.json", ".f.csv"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(dir.path(), dir.path().join("sub.json/round")).unwrap();
         let of = |pattern: &str| dir.path().join(pattern).to_str().unwrap().to_owned();
         let names = |patterns: &[String]| -> Vec<String> {
             let files = expand(patterns).unwrap();
             files.iter().map(|f| f.rsplit('/').next().unwrap().to_owned()).collect()
         };
         assert_eq!(names(&[of("*.json"), of("a.json")]), ["a.json", "b.json"]);
-        assert_eq!(names(&[dir.path().to_str().unwrap().to_owned()]), ["a.json", "b.json", "c.csv"]);
+        assert_eq!(
+            names(&[dir.path().to_str().unwrap().to_owned()]),
+            ["a.json", "b.json", "c.csv", "d.json"]
+        );
         assert_eq!(expand(&[of("*.parquet")]).unwrap_err().kind(), ErrorKind::NotFound);
         assert_eq!(expand(&[of("a[")]).unwrap_err().kind(), ErrorKind::InvalidArgument);
     }

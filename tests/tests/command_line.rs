@@ -465,11 +465,10 @@ fn hostile_records_are_rejected_by_reason_and_the_books_balance() {
     let rejected = counts["rejected"].as_object().unwrap();
     let total: u64 = rejected.values().map(|n| n.as_u64().unwrap()).sum();
     assert_eq!(counts["read"].as_u64().unwrap(), counts["used"].as_u64().unwrap() + total, "{counts}");
-    for reason in
-        ["duplicate", "malformed", "no-entity", "no-time", "time-out-of-range", "too-deep", "truncated"]
-    {
+    for reason in ["duplicate", "malformed", "no-time", "time-out-of-range", "too-deep", "truncated"] {
         assert!(rejected.contains_key(reason), "{reason} is missing in {counts}");
     }
+    assert_eq!(report["counters"]["without-entity"], 1);
     let lines = place.lines("rejects.jsonl");
     assert_eq!(lines.len() as u64, total);
     assert!(
@@ -989,8 +988,8 @@ fn inference_counts_a_record_once_within_a_run_and_across_runs_if_asked() {
 }
 
 #[test]
-fn findings_show_users_as_written_and_records_without_user_are_kept_if_asked() {
-    let place = trained_on_two_days("[profile.entity]\nwithout = \"keep\"\n");
+fn findings_show_users_as_written_and_records_without_user_are_kept_unless_refused() {
+    let place = trained_on_two_days("");
     let lines = day(&["Ann@X.COM", "aNN@x.com", "-", "unknown"], "2026-03-03");
     place.write("new.json", lines.join("\n"));
     let report = place.infer(&["-f", "new.json", "--threshold=-1000"]);
@@ -1005,8 +1004,8 @@ fn findings_show_users_as_written_and_records_without_user_are_kept_if_asked() {
     assert_eq!(written("unknown"), ["unknown"; 2]);
     let summary = found[0]["summary"].as_str().unwrap();
     assert!(summary.starts_with("Ann@X.COM: "), "{summary}");
-    // Without the policy they are rejected.
-    place.write("pipeline.toml", PIPELINE);
+    // Under the other policy they are rejected.
+    place.write("pipeline.toml", format!("{PIPELINE}[profile.entity]\nwithout = \"reject\"\n"));
     let report = place.infer(&["-f", "new.json"]);
     assert_eq!(report["counts"]["rejected"], json!({"no-entity": 2}));
 }

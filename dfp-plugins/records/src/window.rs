@@ -7,6 +7,8 @@ use memchr::{memchr, memchr_iter, memrchr};
 
 /// Bytes first asked of a reader, and looked at to find out what the input is.
 pub(crate) const CHUNK: usize = 256 * 1024;
+/// Where the buffer starts: a trail's thousands of small files must not each cost a large one.
+const FIRST: usize = 16 * 1024;
 
 /// The unread part of an input, as far as it was needed.
 pub(crate) struct Window {
@@ -29,7 +31,7 @@ impl Window {
         Self {
             uri: uri.to_owned(),
             reader,
-            buffer: vec![0; CHUNK],
+            buffer: vec![0; FIRST],
             start: 0,
             end: 0,
             ended: false,
@@ -87,9 +89,10 @@ impl Window {
     /// end of the input.
     pub(crate) fn more(&mut self) -> bool {
         let had = self.end - self.start;
+        let full = self.end == self.buffer.len();
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, had);
-        if had * 2 > self.buffer.len() {
+        if had * 2 > self.buffer.len() || (full && self.buffer.len() < CHUNK) {
             self.buffer.resize(self.buffer.len() * 2, 0);
         }
         while !self.ended && self.end < (had * 2).max(1) {

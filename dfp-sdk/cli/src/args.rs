@@ -112,7 +112,7 @@ pub(crate) struct SelectionArgs {
     /// Pipeline file.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) config: PathBuf,
-    /// Inputs in place of the pipeline file's: files, directories, globs; may be repeated.
+    /// Inputs in place of the pipeline file's: files, directories and all in them, globs; may be repeated.
     #[arg(long = "input", short = 'f', value_name = "INPUT")]
     pub(crate) inputs: Vec<String>,
     /// Leave this user out; may be repeated.
@@ -230,7 +230,7 @@ pub(crate) struct ReadArgs {
     /// Run the plugin in a process of its own, sandboxed.
     #[arg(long)]
     pub(crate) isolate: bool,
-    /// Files, directories and globs; none for a plugin whose configuration says what to read.
+    /// Files, directories and all in them, globs; none for a plugin whose configuration says what to read.
     #[arg(value_name = "INPUT", required_unless_present_any = ["config", "option"])]
     pub(crate) inputs: Vec<String>,
 }

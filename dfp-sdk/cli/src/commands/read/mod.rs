@@ -14,7 +14,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use dfp_sdk::core::{Error, ErrorKind, Level, Pipeline, Reject, Result, Sink, Source};
 use dfp_sdk::host::{Kind, LocalHost, Plugins};
-use dfp_sdk::prep::{Deduplicate, EntityColumn, Profile};
+use dfp_sdk::prep::{Deduplicate, EntityColumn, Profile, Without};
 use dfp_sdk::{Progress, SecretsConfig, expand};
 use serde_json::{Map, Value};
 
@@ -134,9 +134,9 @@ fn source(
     Ok((found.create_source(config, host)?, found.profile().to_owned()))
 }
 
-/// Who the records are about, if the source ships a profile that says so.
+/// Who the records are about, if the source ships a profile that says so. Who is nobody counts as nobody, kept or not.
 fn entity(profile: &str) -> Option<EntityColumn> {
-    Some(Profile::from_toml(profile).ok()?.entity)
+    Some(EntityColumn { without: Without::Reject, ..Profile::from_toml(profile).ok()?.entity })
 }
 
 /// What another thread left behind when it panicked is still good enough to count with.
