@@ -65,6 +65,10 @@ pub mod reason {
     pub const NO_TIME: &str = "no-time";
     /// An event time outside the accepted range.
     pub const TIME_OUT_OF_RANGE: &str = "time-out-of-range";
+    /// An event that came after what it belongs to was given out.
+    pub const LATE: &str = "late";
+    /// Nothing that says what happened.
+    pub const NO_EVENT: &str = "no-event";
     /// No entity to learn about.
     pub const NO_ENTITY: &str = "no-entity";
     /// The same record was already used.

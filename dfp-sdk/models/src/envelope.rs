@@ -42,15 +42,14 @@ fn unsaved(why: &dyn Display) -> Error {
     Error::Save(why.to_string())
 }
 
-/// Packs named tensors, each with its shape and its numbers in little endian, beside metadata that starts with kind and
-/// format.
+/// Packs named tensors, each with its type, its shape and its numbers in little endian, beside metadata that starts with kind
+/// and format.
 pub(crate) fn pack(
     metadata: String,
-    dtype: Dtype,
-    tensors: &[(impl AsRef<str>, Vec<usize>, impl AsRef<[u8]>)],
+    tensors: &[(impl AsRef<str>, Dtype, Vec<usize>, impl AsRef<[u8]>)],
 ) -> Result<Vec<u8>> {
-    let views = tensors.iter().map(|(name, shape, bytes)| {
-        TensorView::new(dtype, shape.clone(), bytes.as_ref()).map(|view| (name.as_ref(), view))
+    let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
+        TensorView::new(*dtype, shape.clone(), bytes.as_ref()).map(|view| (name.as_ref(), view))
     });
     let views = views.collect::<Result<Vec<_>, _>>().map_err(|e| unsaved(&e))?;
     serialize(views, Some(HashMap::from([(KEY.to_owned(), metadata)]))).map_err(|e| unsaved(&e))
@@ -66,8 +65,8 @@ impl Envelope {
     /// Packs named parts that are not numbers.
     pub(crate) fn pack(&self, parts: &[(&str, &[u8])]) -> Result<Vec<u8>> {
         let metadata = serde_json::json!({ "kind": self.kind, "format": self.format }).to_string();
-        let parts: Vec<_> = parts.iter().map(|(name, bytes)| (*name, vec![bytes.len()], *bytes)).collect();
-        pack(metadata, Dtype::U8, &parts)
+        let parts = parts.iter().map(|(name, bytes)| (*name, Dtype::U8, vec![bytes.len()], *bytes));
+        pack(metadata, &parts.collect::<Vec<_>>())
     }
 
     /// The tensors and the metadata of a model of this kind, in a format that is known.

@@ -32,6 +32,20 @@ pub enum Error {
         /// What would do.
         needed: &'static str,
     },
+    /// A session cannot be used.
+    #[error("reading sessions: the session in row {row} cannot be used: {why}")]
+    Session {
+        /// Its row in the batch.
+        row: usize,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Models or data of different kinds were brought together.
+    #[error("bringing together sessions and models: {0}")]
+    Mismatch(String),
+    /// A batch would hold more than Arrow can.
+    #[error("scoring sessions: the batch of scores becomes too large ({0}); score fewer at once")]
+    TooLarge(String),
     /// There is nothing to learn from.
     #[error("fitting a model: {0}")]
     NothingToLearn(&'static str),
@@ -72,8 +86,11 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Config { .. } | Self::Diverged { .. } => ErrorKind::InvalidConfig,
-            Self::MissingColumn { .. } | Self::ColumnType { .. } => ErrorKind::SchemaMismatch,
-            Self::NothingToLearn(_) | Self::Damaged(_) => ErrorKind::BadData,
+            Self::MissingColumn { .. } | Self::ColumnType { .. } | Self::Mismatch(_) => {
+                ErrorKind::SchemaMismatch
+            }
+            Self::NothingToLearn(_) | Self::Damaged(_) | Self::Session { .. } => ErrorKind::BadData,
+            Self::TooLarge(_) => ErrorKind::ResourceExhausted,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::TooNew { .. } => ErrorKind::Unsupported,
             Self::Save(_) => ErrorKind::Internal,

@@ -6,6 +6,7 @@ pub mod detector;
 mod envelope;
 mod error;
 pub mod rarity;
+pub mod sequence;
 
 pub use error::{Error, Result};
 
@@ -21,6 +22,7 @@ pub fn load(bytes: &[u8]) -> dfp_core::Result<Arc<dyn Model>> {
     Ok(match envelope::kind_of(bytes)?.as_str() {
         "autoencoder" => Arc::new(autoencoder::Autoencoder::load(bytes)?),
         "rarity" => Arc::new(rarity::Rarity::load(bytes)?),
+        "sequence" => Arc::new(sequence::SequenceModel::load(bytes)?),
         "detector" => Arc::new(detector::Detector::load(bytes)?),
         other => return Err(Error::Damaged(format!("models of kind `{other}` are unknown")).into()),
     })

@@ -116,31 +116,10 @@ impl Stage for Deduplicate {
 #[cfg(test)]
 mod tests {
     use arrow_array::{ArrayRef, ListArray, StringArray};
-    use dfp_core::{RECORD_ID, Result as CoreResult};
-    use std::sync::Mutex;
+    use dfp_core::RECORD_ID;
 
     use super::*;
-    use crate::testing::{raw, texts};
-
-    #[derive(Default)]
-    struct Rejects(Mutex<Vec<Reject>>);
-
-    impl Host for Rejects {
-        fn log_enabled(&self, _level: dfp_core::Level) -> bool {
-            false
-        }
-        fn log(&self, _level: dfp_core::Level, _target: &str, _message: &str) {}
-        fn is_cancelled(&self) -> bool {
-            false
-        }
-        fn open(&self, uri: &str) -> CoreResult<Box<dyn std::io::Read + Send>> {
-            Err(dfp_core::Error::new(dfp_core::ErrorKind::Unsupported, uri))
-        }
-        fn reject(&self, reject: Reject) {
-            self.0.lock().unwrap().push(reject);
-        }
-        fn count(&self, _counter: &str, _n: u64) {}
-    }
+    use crate::testing::{Rejects, raw, texts};
 
     /// The raw batch with these ids in place of its own.
     fn with_ids(batch: &RecordBatch, ids: &[Option<&str>]) -> RecordBatch {
@@ -163,7 +142,7 @@ mod tests {
         assert_eq!(texts(&first, ORIGIN), ["f:0", "f:2", "f:3", "f:4", "f:5"].map(|o| Some(o.to_owned())));
         stage.push(batch).unwrap();
         assert!(stage.pull().unwrap().is_none());
-        let rejects = rejects.0.lock().unwrap();
+        let rejects = rejects.rejects.lock().unwrap();
         assert_eq!(rejects.len(), 7);
         assert!(rejects.iter().all(|reject| reject.reason == reason::DUPLICATE));
         assert_eq!(rejects[0].origin, "f:1");

@@ -40,8 +40,11 @@ pub enum Error {
         row: usize,
     },
     /// A method was called before [`Stage::bind`](dfp_core::Stage::bind).
-    #[error("load stage: push before bind")]
+    #[error("push before bind")]
     Unbound,
+    /// More than a stated limit, or than can be counted.
+    #[error("sessionizing: {0}")]
+    TooLarge(String),
     /// An Arrow operation failed.
     #[error("preparing a batch: {0}")]
     Arrow(#[from] arrow_schema::ArrowError),
@@ -67,6 +70,7 @@ impl Error {
             Self::FileDate { .. } => ErrorKind::BadData,
             Self::Unsorted { .. } => ErrorKind::InvalidArgument,
             Self::Unbound => ErrorKind::InvalidState,
+            Self::TooLarge(_) => ErrorKind::ResourceExhausted,
             Self::Arrow(_) => ErrorKind::Internal,
         }
     }

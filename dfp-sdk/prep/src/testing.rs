@@ -1,11 +1,11 @@
 //! Batches for tests.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow_schema::{Field, Schema};
-use dfp_core::{EVENT_TIME, ORIGIN, RECORD_ID};
+use dfp_core::{EVENT_TIME, Error, ErrorKind, Host, Level, ORIGIN, RECORD_ID, Reject};
 
 /// A raw batch of text columns; record ids are `r0`, `r1`, ..., origins `f:0`, `f:1`, ...
 pub(crate) fn raw(times: &[i64], columns: &[(&str, &[Option<&str>])]) -> RecordBatch {
@@ -27,4 +27,30 @@ pub(crate) fn column<'a>(batch: &'a RecordBatch, name: &str) -> &'a ArrayRef {
 
 pub(crate) fn texts(batch: &RecordBatch, name: &str) -> Vec<Option<String>> {
     column(batch, name).as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect()
+}
+
+/// A host that keeps what is rejected and counted.
+#[derive(Default)]
+pub(crate) struct Rejects {
+    pub(crate) rejects: Mutex<Vec<Reject>>,
+    pub(crate) counts: Mutex<std::collections::BTreeMap<String, u64>>,
+}
+
+impl Host for Rejects {
+    fn log_enabled(&self, _level: Level) -> bool {
+        false
+    }
+    fn log(&self, _level: Level, _target: &str, _message: &str) {}
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+    fn open(&self, uri: &str) -> dfp_core::Result<Box<dyn std::io::Read + Send>> {
+        Err(Error::new(ErrorKind::Unsupported, uri))
+    }
+    fn reject(&self, reject: Reject) {
+        self.rejects.lock().unwrap().push(reject);
+    }
+    fn count(&self, counter: &str, n: u64) {
+        *self.counts.lock().unwrap().entry(counter.to_owned()).or_default() += n;
+    }
 }

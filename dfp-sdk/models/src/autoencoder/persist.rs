@@ -43,7 +43,7 @@ impl Autoencoder {
         };
         let metadata = serde_json::to_string(&metadata).map_err(|e| Error::Save(e.to_string()))?;
         let tensors: Vec<_> = self.network.tensors().into_iter().map(bytes_of).collect();
-        pack(metadata, Dtype::F32, &tensors)
+        pack(metadata, &tensors)
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote. Safe on any bytes: every size is checked against what is there
@@ -67,8 +67,8 @@ impl Autoencoder {
     }
 }
 
-fn bytes_of((name, shape, values): (String, [usize; 2], Vec<f32>)) -> (String, Vec<usize>, Vec<u8>) {
-    (name, shape.to_vec(), values.into_iter().flat_map(f32::to_le_bytes).collect())
+fn bytes_of((name, shape, values): (String, [usize; 2], Vec<f32>)) -> (String, Dtype, Vec<usize>, Vec<u8>) {
+    (name, Dtype::F32, shape.to_vec(), values.into_iter().flat_map(f32::to_le_bytes).collect())
 }
 
 fn read(tensors: &SafeTensors<'_>, name: &str, size: [usize; 2]) -> Result<Vec<f32>> {

@@ -1,0 +1,201 @@
+//! Which factors made a window rare.
+
+use std::fmt;
+use std::ops::Range;
+
+use super::Sessions;
+use super::counts::BOUNDARY;
+use super::parameters::{Found, Parameters};
+use super::vocabulary::UNKNOWN;
+
+/// What a factor of a likelihood speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReasonKind {
+    /// The session started with the command `to`.
+    Start,
+    /// The command `to` came after `from`; `from` is none where a window begins inside a session: the command alone counts
+    /// there.
+    Transition,
+    /// The session ended after `from`.
+    End,
+    /// The command `to` had `parameter`.
+    Parameter,
+    /// The command `to` did not have `parameter`, as most events of it do.
+    MissingParameter,
+    /// `parameter` of the command `to` had this value, or none.
+    Value,
+}
+
+impl ReasonKind {
+    /// Its name in the column of reasons.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Transition => "transition",
+            Self::End => "end",
+            Self::Parameter => "parameter",
+            Self::MissingParameter => "missing-parameter",
+            Self::Value => "value",
+        }
+    }
+}
+
+/// A factor of a window's likelihood.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reason<'a> {
+    /// The event, from 0 at the start of the session.
+    pub event: usize,
+    /// What the factor speaks of.
+    pub kind: ReasonKind,
+    /// The command before.
+    pub from: Option<&'a str>,
+    /// The command.
+    pub to: Option<&'a str>,
+    /// The parameter.
+    pub parameter: Option<&'a str>,
+    /// Its value.
+    pub value: Option<&'a str>,
+    /// The factor.
+    pub probability: f64,
+}
+
+impl fmt::Display for Reason<'_> {
+    /// A sentence for analysts.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to, parameter, value, probability, .. } = self;
+        let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
+        let parameter = parameter.unwrap_or_default();
+        match self.kind {
+            ReasonKind::Start => write!(f, "the session starts with {to}")?,
+            ReasonKind::Transition if self.from.is_none() => write!(f, "{to} is used")?,
+            ReasonKind::Transition => write!(f, "{to} follows {from}")?,
+            ReasonKind::End => write!(f, "the session ends after {from}")?,
+            ReasonKind::Parameter => write!(f, "{to} has the parameter {parameter}")?,
+            ReasonKind::MissingParameter => write!(f, "{to} lacks the parameter {parameter}")?,
+            ReasonKind::Value => match value {
+                Some(value) => write!(f, "the parameter {parameter} of {to} is {value}")?,
+                None => write!(f, "the parameter {parameter} of {to} has no value")?,
+            },
+        }
+        write!(f, " (probability {probability:.2e})")
+    }
+}
+
+/// The least likely of the reasons offered, likeliest last; of equal ones, those offered first.
+pub(super) struct Rarest<'a> {
+    most: usize,
+    pub(super) reasons: Vec<Reason<'a>>,
+}
+
+impl<'a> Rarest<'a> {
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, reasons: Vec::with_capacity(most.min(16)) }
+    }
+
+    fn offer(&mut self, reason: Reason<'a>) {
+        let place = self.reasons.partition_point(|known| known.probability <= reason.probability);
+        if place < self.most {
+            self.reasons.truncate(self.most - 1);
+            self.reasons.insert(place, reason);
+        }
+    }
+}
+
+/// Where a window lies: items of a session, its end being the item after the last event.
+pub(super) struct Span {
+    pub(super) session: usize,
+    pub(super) items: Range<usize>,
+    /// Whether the start of the session counts.
+    pub(super) tokens: bool,
+}
+
+impl<'a> Parameters<'a> {
+    /// Offers all factors of a window.
+    pub(super) fn explain(self, sessions: &Sessions<'a>, span: &Span, rarest: &mut Rarest<'a>) {
+        let events = sessions.events(span.session);
+        let number = |event: usize| self.probabilities.counts.commands.find(sessions.name(event));
+        let mut found = Found::new();
+        for item in span.items.clone() {
+            let event = events.start + item;
+            let before = (item > span.items.start).then(|| event - 1);
+            let from = before.map(|before| sessions.name(before));
+            let blank = Reason { from, to: None, parameter: None, value: None, probability: 1.0, ..START };
+            if event == events.end {
+                let probability = match before {
+                    Some(before) => self.probabilities.transition(number(before), BOUNDARY),
+                    None => self.probabilities.prior(BOUNDARY),
+                };
+                rarest.offer(Reason { event: item - 1, kind: ReasonKind::End, probability, ..blank });
+                continue;
+            }
+            let command = number(event);
+            let (kind, probability) = match before {
+                Some(before) => {
+                    (ReasonKind::Transition, self.probabilities.transition(number(before), command))
+                }
+                None if span.tokens && item == 0 => {
+                    (ReasonKind::Start, self.probabilities.transition(BOUNDARY, command))
+                }
+                None => (ReasonKind::Transition, self.probabilities.prior(command)),
+            };
+            let to = Some(sessions.name(event));
+            rarest.offer(Reason { event: item, kind, to, probability, ..blank });
+            self.explain_params(sessions, event, command, &mut found, &mut |reason| {
+                rarest.offer(Reason { event: item, to, from: None, ..reason });
+            });
+        }
+    }
+
+    fn explain_params(
+        self,
+        sessions: &Sessions<'a>,
+        event: usize,
+        command: u32,
+        found: &mut Found,
+        offer: &mut impl FnMut(Reason<'a>),
+    ) {
+        if !self.find(sessions, event, found) {
+            return;
+        }
+        let mut unseen = None;
+        for &(parameter, place) in found.iter() {
+            let Some(seen) = self.probabilities.seen(command, parameter) else {
+                unseen = Some(place);
+                continue;
+            };
+            let name = Some(sessions.param_name(place));
+            let probability = self.probabilities.presence(command, seen);
+            offer(Reason { kind: ReasonKind::Parameter, parameter: name, probability, ..START });
+            if let Some(probability) = self.value(sessions, parameter, place) {
+                let value = sessions.value(place);
+                offer(Reason { kind: ReasonKind::Value, parameter: name, value, probability, ..START });
+            }
+        }
+        if let Some(place) = unseen.filter(|_| self.config.unseen_parameters) {
+            let name = Some(sessions.param_name(place));
+            let probability = self.probabilities.presence(command, 0.0);
+            offer(Reason { kind: ReasonKind::Parameter, parameter: name, probability, ..START });
+        }
+        let present = |parameter: u32| found.binary_search_by_key(&parameter, |(found, _)| *found).is_ok();
+        let usual = &self.probabilities.command(command).usual;
+        let missing = usual.iter().filter(|parameter| !present(**parameter)).take(self.config.reasons);
+        for parameter in missing {
+            debug_assert_ne!(*parameter, UNKNOWN);
+            let seen = self.probabilities.seen(command, *parameter).unwrap_or(0.0);
+            let name = Some(self.probabilities.counts.parameters.name(*parameter));
+            let probability = self.probabilities.absence(command, seen);
+            offer(Reason { kind: ReasonKind::MissingParameter, parameter: name, probability, ..START });
+        }
+    }
+}
+
+/// A reason that says nothing yet.
+const START: Reason<'static> = Reason {
+    event: 0,
+    kind: ReasonKind::Start,
+    from: None,
+    to: None,
+    parameter: None,
+    value: None,
+    probability: 1.0,
+};
