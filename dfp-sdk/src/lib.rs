@@ -11,6 +11,7 @@
 //! | [`models`] | autoencoder, rarity, the detector that combines them |
 //! | [`store`] | histories and model versions on disk |
 //! | [`host`] | plugins: found, checked, loaded, or linked |
+//! | [`timeline`] | scored sessions as one HTML page |
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "runs")]
@@ -24,6 +25,10 @@ mod input;
 mod progress;
 #[cfg(feature = "runs")]
 mod run;
+#[cfg(feature = "timeline")]
+mod sessions;
+#[cfg(feature = "timeline")]
+pub mod timeline;
 #[cfg(feature = "runs")]
 mod train;
 
@@ -51,6 +56,10 @@ pub use input::expand;
 pub use progress::{Progress, Silent};
 #[cfg(feature = "runs")]
 pub use run::{Choice, Run, StepTime};
+#[cfg(feature = "timeline")]
+pub use sessions::visualise_scored_sessions;
+#[cfg(feature = "timeline")]
+pub use timeline::{Timeline, TimelineOptions};
 #[cfg(feature = "runs")]
 pub use train::{NOT_STORED, TrainReport};
 

@@ -1,0 +1,488 @@
+// The chart: what is in view, how it is drawn, and how mouse and keys move it.
+
+const element = id => document.getElementById(id);
+const chartBox = element("chart");
+
+const [firstTime, lastTime] = data.range ?? [0, 0];
+const [stripFrom, stripTo] = data.strip_range ?? [0, 0];
+
+// Likelihoods cover powers of ten, and the low ones matter.
+const view = {
+  from: firstTime, to: lastTime, low: 0, high: 1,
+  scale: logPossible && smallest < .01 ? "log" : "linear",
+  bound: data.upper_bound ?? highest,
+};
+const shown = new Uint8Array(count);
+let shownCount = 0;
+const selected = new Set();
+let current = -1;           // The session that the tooltip and the keys are at.
+const watchers = [];        // Called after every change of view, bound, selection or current session.
+
+function changed() {
+  chart.batch(() => {
+    chart.setScale("x", { min: view.from, max: view.to });
+    chart.setScale("y", { min: view.low, max: view.high });
+  });
+  for (const watcher of watchers) watcher();
+}
+
+function setBound(bound) {
+  view.bound = bound;
+  shownCount = 0;
+  for (let session = 0; session < count; session++) shownCount += shown[session] = scores[session] <= bound ? 1 : 0;
+  for (const session of selected) if (!shown[session]) selected.delete(session);
+  if (current >= 0 && !shown[current]) current = -1;
+  showAllScores();
+}
+
+function showAllScores() {
+  const high = shownCount ? scores[byScore[shownCount - 1]] : highest;
+  [view.low, view.high] = scoreRange(view.scale, lowest, high);
+}
+
+function setScale(scale) {
+  view.scale = scale;
+  showAllScores();
+}
+
+// Shows this time, or as near to it as there is: never beyond the strip.
+function showTime(from, to) {
+  const span = Math.min(Math.max(to - from, NARROWEST), stripTo - stripFrom);
+  const middle = (from + to) / 2;
+  view.from = Math.min(Math.max(middle - span / 2, stripFrom), stripTo - span);
+  view.to = view.from + span;
+}
+
+function zoomTime(factor, around = (view.from + view.to) / 2) {
+  showTime(around - (around - view.from) * factor, around + (view.to - around) * factor);
+}
+
+function zoomScore(factor, around) {
+  view.low = around - (around - view.low) * factor;
+  view.high = around + (view.high - around) * factor;
+}
+
+function reset() {
+  showTime(firstTime, lastTime);
+  showAllScores();
+}
+
+function inView(session) {
+  const y = place[view.scale](scores[session]);
+  return shown[session] && times[session] >= view.from && times[session] <= view.to && y >= view.low && y <= view.high;
+}
+
+// Sessions from one time to another; they are in order of time.
+function firstAt(time) {
+  let low = 0, high = count;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (times[middle] < time) low = middle + 1; else high = middle;
+  }
+  return low;
+}
+
+// ---- Drawing
+
+const SHADES = 24;
+let colours, dots = new Map();
+
+function readColours() {
+  const style = getComputedStyle(document.documentElement);
+  colours = Object.fromEntries(["card", "edge", "text", "muted", "accent", "grid", "bound", "common", "middle", "rare"]
+    .map(name => [name, style.getPropertyValue("--" + name).trim()]));
+  const channels = name => [1, 3, 5].map(at => parseInt(colours[name].slice(at, at + 2), 16));
+  const [common, middle, rare] = ["common", "middle", "rare"].map(channels);
+  const mix = (a, b, part) => `rgb(${a.map((channel, n) => Math.round(channel + (b[n] - channel) * part)).join(",")})`;
+  colours.shades = Array.from({ length: SHADES }, (_, n) => {
+    const part = 2 * n / (SHADES - 1);
+    return part < 1 ? mix(common, middle, part) : mix(middle, rare, part - 1);
+  });
+  dots = new Map();
+}
+
+// How rare, whatever the bound or the scale in view.
+const shadeOf = new Uint8Array(count);
+{
+  const scale = logPossible ? "log" : "linear";
+  const common = place[scale](highest), rare = place[scale](lowest);
+  for (let session = 0; session < count; session++) {
+    const part = common > rare ? (common - place[scale](scores[session])) / (common - rare) : 1;
+    shadeOf[session] = Math.round(part * (SHADES - 1));
+  }
+}
+
+function dot(shade, diameter) {
+  const key = shade * 1000 + diameter;
+  if (!dots.has(key)) {
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = Math.ceil(diameter) + 2;
+    const context = canvas.getContext("2d");
+    context.globalAlpha = .75;
+    context.fillStyle = colours.shades[shade];
+    context.beginPath();
+    context.arc(canvas.width / 2, canvas.height / 2, diameter / 2, 0, 7);
+    context.fill();
+    dots.set(key, canvas);
+  }
+  return dots.get(key);
+}
+
+// Calls `draw` for sessions in the box, the rarest last; where several dots would cover each other wholly, for a few of them.
+let cells = new Uint8Array(0);
+
+function eachDot(box, scales, draw) {
+  const { left, top, width, height } = box;
+  const columns = Math.round(width) + 1, needed = columns * (Math.round(height) + 1);
+  if (cells.length < needed) cells = new Uint8Array(needed); else cells.fill(0, 0, needed);
+  const perTime = width / (scales.to - scales.from), perScore = height / (scales.high - scales.low);
+  const toPlace = place[view.scale];
+  for (let n = count - 1; n >= 0; n--) {
+    const session = byScore[n];
+    if (!shown[session]) continue;
+    const x = Math.round((times[session] - scales.from) * perTime);
+    const y = Math.round((scales.high - toPlace(scores[session])) * perScore);
+    if (x < 0 || x > width || y < 0 || y > height || cells[y * columns + x]++ > 4) continue;
+    draw(session, left + x, top + y);
+  }
+}
+
+const dotSize = () => shownCount > 20000 ? 5 : shownCount > 2000 ? 6 : 8;
+
+function drawChart(u) {
+  const { ctx, bbox } = u;
+  const ratio = devicePixelRatio;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  drawBound(ctx, bbox, ratio);
+  const diameter = Math.round(dotSize() * ratio);
+  eachDot(bbox, view, (session, x, y) => {
+    const image = dot(shadeOf[session], diameter);
+    ctx.drawImage(image, Math.round(x - image.width / 2), Math.round(y - image.height / 2));
+  });
+  for (const session of selected) ring(u, session, dotSize() / 2 + 2, 1.5);
+  if (current >= 0) ring(u, current, dotSize() / 2 + 5, 2);
+  ctx.restore();
+}
+
+function drawBound(ctx, bbox, ratio) {
+  if (view.bound >= highest) return;
+  const y = Math.round(bbox.top + (view.high - place[view.scale](view.bound)) / (view.high - view.low) * bbox.height);
+  ctx.strokeStyle = colours.bound;
+  ctx.lineWidth = ratio;
+  ctx.setLineDash([5 * ratio, 4 * ratio]);
+  ctx.beginPath();
+  ctx.moveTo(bbox.left, y);
+  ctx.lineTo(bbox.left + bbox.width, y);
+  ctx.stroke();
+  ctx.setLineDash([]);
+}
+
+function ring(u, session, radius, width) {
+  if (!inView(session)) return;
+  const ratio = devicePixelRatio;
+  const { x, y } = position(session);
+  u.ctx.strokeStyle = colours.text;
+  u.ctx.lineWidth = width * ratio;
+  u.ctx.beginPath();
+  u.ctx.arc(u.bbox.left + x * ratio, u.bbox.top + y * ratio, radius * ratio, 0, 7);
+  u.ctx.stroke();
+}
+
+const font = size => `${size}px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif`;
+const short = text => text.length > 60 ? text.slice(0, 59) + "…" : text;
+const xLabel = visible(data.x_label) + " (UTC)";
+const yLabel = short(visible(data.score_column));
+
+const timeAxis = {
+  scale: "x",
+  font: font(12),
+  labelFont: font(12),
+  stroke: () => colours.muted,
+  grid: { stroke: () => colours.grid, width: 1 },
+  ticks: { stroke: () => colours.edge, width: 1, size: 5 },
+  splits: (u, _, from, to) => timeTicks(from, to, u.bbox.width / devicePixelRatio).at,
+  values: (u, at) => timeTicks(u.scales.x.min, u.scales.x.max, u.bbox.width / devicePixelRatio).texts.slice(0, at.length),
+};
+const scoreAxis = {
+  ...timeAxis,
+  scale: "y",
+  size: 62,
+  label: yLabel,
+  labelSize: 22,
+  splits: (_, __, low, high) => scoreTicks(view.scale, low, high).at,
+  values: u => scoreTicks(view.scale, u.scales.y.min, u.scales.y.max).texts,
+};
+// The library draws axes and keeps scales; dots, mouse and keys are ours.
+const plainScale = (from, to) => ({ time: false, auto: false, min: from, max: to, range: (_, min, max) => [min, max] });
+const shared = {
+  ms: 1,
+  legend: { show: false },
+  cursor: { show: false },
+  select: { show: false },
+  series: [{}, { paths: () => null, points: { show: false } }],
+};
+const chartOptions = {
+  ...shared,
+  padding: [10, 12, 0, 0],
+  scales: { x: plainScale(view.from, view.to), y: plainScale(0, 1) },
+  axes: [{ ...timeAxis, size: 40, label: xLabel, labelSize: 20 }, scoreAxis],
+  hooks: { draw: [drawChart] },
+};
+let chart;
+
+function startChart() {
+  readColours();
+  chart = new uPlot({ ...chartOptions, width: chartBox.clientWidth, height: chartBox.clientHeight }, [times, scores], chartBox);
+  chart.over.append(element("box"), element("none-within"));
+  const { over } = chart;
+  over.addEventListener("wheel", onWheel, { passive: false });
+  over.addEventListener("pointerdown", onDown);
+  over.addEventListener("pointermove", onMove);
+  over.addEventListener("pointerup", onUp);
+  over.addEventListener("pointercancel", stopDrag);
+  over.addEventListener("pointerleave", () => { if (!drag) leave(); });
+  over.addEventListener("dblclick", () => { reset(); changed(); });
+  chartBox.addEventListener("keydown", onKey);
+  for (const input of document.getElementsByName("drag")) input.addEventListener("change", () => { chartBox.dataset.drag = input.value; });
+  setBound(view.bound);
+}
+
+// ---- Where things are, in CSS pixels from the plot's corner
+
+function position(session) {
+  return {
+    x: (times[session] - view.from) / (view.to - view.from) * chart.over.clientWidth,
+    y: (view.high - place[view.scale](scores[session])) / (view.high - view.low) * chart.over.clientHeight,
+  };
+}
+
+const timeAt = x => view.from + x / chart.over.clientWidth * (view.to - view.from);
+const heightAt = y => view.high - y / chart.over.clientHeight * (view.high - view.low);
+
+const REACH = 14;
+
+// The session nearest to a place, the rarest of several; none out of reach.
+function nearest(x, y) {
+  let best = -1, least = REACH * REACH;
+  for (let session = firstAt(timeAt(x - REACH)), end = firstAt(timeAt(x + REACH)); session < end; session++) {
+    if (!inView(session)) continue;
+    const at = position(session);
+    const distance = (at.x - x) ** 2 + (at.y - y) ** 2;
+    if (distance < least || (distance === least && best >= 0 && rank[session] < rank[best])) [best, least] = [session, distance];
+  }
+  return best;
+}
+
+// All sessions whose dots nearly cover that of `session`.
+function spot(session) {
+  const { x, y } = position(session);
+  const found = [];
+  for (let other = firstAt(timeAt(x - 1.5)), end = firstAt(timeAt(x + 1.5)); other < end; other++) {
+    if (inView(other) && Math.abs(position(other).y - y) <= 1.5) found.push(other);
+  }
+  return found.length ? found : [session];
+}
+
+function sessionsInView() {
+  const found = [];
+  for (let session = firstAt(view.from); session < count && times[session] <= view.to; session++) if (inView(session)) found.push(session);
+  return found;
+}
+
+// ---- Mouse
+
+let drag = null;
+
+function placeOf(event) {
+  const box = chart.over.getBoundingClientRect();
+  return { x: event.clientX - box.left, y: event.clientY - box.top };
+}
+
+function onWheel(event) {
+  event.preventDefault();
+  const unit = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 400 : 1;
+  const at = placeOf(event);
+  const turned = (event.deltaY || (event.shiftKey ? event.deltaX : 0)) * unit;
+  const factor = Math.exp(Math.min(Math.max(turned, -300), 300) * .0015);
+  if (event.shiftKey) zoomScore(factor, heightAt(at.y));
+  else if (turned) zoomTime(factor, timeAt(at.x));
+  if (!event.shiftKey && event.deltaX) pan(event.deltaX * unit);
+  leave();
+  changed();
+}
+
+function pan(pixels) {
+  const time = pixels / chart.over.clientWidth * (view.to - view.from);
+  showTime(view.from + time, view.to + time);
+}
+
+function onDown(event) {
+  if (event.button !== 0) return;
+  const adds = event.ctrlKey || event.metaKey;
+  const chosen = document.querySelector("input[name=drag]:checked").value;
+  const does = event.shiftKey ? "zoom" : adds ? "select" : chosen;
+  drag = { ...placeOf(event), does, adds, moved: false, view: { ...view } };
+  chart.over.setPointerCapture(event.pointerId);
+}
+
+function onMove(event) {
+  const at = placeOf(event);
+  if (!drag) return hover(at);
+  if (!drag.moved && Math.hypot(at.x - drag.x, at.y - drag.y) < 4) return;
+  if (!drag.moved) leave();
+  drag.moved = true;
+  if (drag.does === "pan") dragPan(at); else showBox(at);
+}
+
+function dragPan(at) {
+  const { view: begun } = drag;
+  chartBox.classList.add("dragging");
+  const time = (drag.x - at.x) / chart.over.clientWidth * (begun.to - begun.from);
+  showTime(begun.from + time, begun.to + time);
+  const height = (at.y - drag.y) / chart.over.clientHeight * (begun.high - begun.low);
+  [view.low, view.high] = [begun.low + height, begun.high + height];
+  changed();
+}
+
+function boxTo(at) {
+  const within = (value, most) => Math.min(Math.max(value, 0), most);
+  const x = within(at.x, chart.over.clientWidth), y = within(at.y, chart.over.clientHeight);
+  return { left: Math.min(x, drag.x), right: Math.max(x, drag.x), top: Math.min(y, drag.y), bottom: Math.max(y, drag.y) };
+}
+
+function showBox(at) {
+  const { left, right, top, bottom } = boxTo(at);
+  const box = element("box");
+  box.hidden = false;
+  Object.assign(box.style, { left: left + "px", top: top + "px", width: right - left + "px", height: bottom - top + "px" });
+}
+
+function onUp(event) {
+  if (!drag) return;
+  const at = placeOf(event);
+  if (!drag.moved) click(at, drag.adds);
+  else if (drag.does === "zoom") zoomToBox(boxTo(at));
+  else if (drag.does === "select") selectBox(boxTo(at), drag.adds);
+  stopDrag();
+  changed();
+}
+
+function stopDrag() {
+  drag = null;
+  element("box").hidden = true;
+  chartBox.classList.remove("dragging");
+}
+
+function click(at, adds) {
+  const session = nearest(at.x, at.y);
+  if (session < 0) return;
+  current = session;
+  const here = spot(session);
+  const takesAway = adds && here.every(other => selected.has(other));
+  if (!adds) selected.clear();
+  for (const other of here) if (takesAway) selected.delete(other); else selected.add(other);
+}
+
+// A box that is hardly wider, or higher, than a line is meant for the other direction only.
+function zoomToBox({ left, right, top, bottom }) {
+  const [from, to, low, high] = [timeAt(left), timeAt(right), heightAt(bottom), heightAt(top)];
+  if (right - left > 8) showTime(from, to);
+  if (bottom - top > 8) [view.low, view.high] = [low, high];
+}
+
+function selectBox({ left, right, top, bottom }, adds) {
+  if (!adds) selected.clear();
+  for (const session of sessionsInView()) {
+    const { x, y } = position(session);
+    if (x >= left && x <= right && y >= top && y <= bottom) selected.add(session);
+  }
+}
+
+function hover(at) {
+  const session = nearest(at.x, at.y);
+  chartBox.classList.toggle("on-point", session >= 0);
+  if (session === current) return;
+  current = session;
+  changed();
+}
+
+function leave() {
+  chartBox.classList.remove("on-point");
+  if (current < 0) return;
+  current = -1;
+  changed();
+}
+
+// ---- Keys
+
+// Goes to a session, and takes the view along.
+function goTo(session) {
+  current = session;
+  const time = times[session], y = place[view.scale](scores[session]);
+  if (time < view.from || time > view.to) showTime(time - (view.to - view.from) / 2, time + (view.to - view.from) / 2);
+  if (y < view.low || y > view.high) showAllScores();
+  changed();
+  say(`${timeText(session)}, ${visible(data.score_column)} ${scoreText(scores[session], 4)}, ${eventsOf(session).join(", then ")}. `
+    + `Number ${rank[session] + 1} of ${count} from the rarest.`);
+}
+
+// The next session shown from place `at` of an order, in steps of 1 or -1.
+function step(order, at, by) {
+  for (let n = at + by; n >= 0 && n < count; n += by) if (shown[order(n)]) return goTo(order(n));
+}
+
+const inOrder = n => n, rarestFirst = n => byScore[n];
+
+function toggleCurrent() {
+  if (current < 0) return;
+  if (!selected.delete(current)) selected.add(current);
+  changed();
+  say(selected.has(current) ? `Selected, ${many(selected.size, "session")} in the list` : "No longer selected");
+}
+
+function escape() {
+  if (drag) {
+    Object.assign(view, drag.view);
+    stopDrag();
+  } else if (current >= 0) current = -1;
+  else selected.clear();
+  changed();
+}
+
+const begin = () => current >= 0 ? current : firstAt(view.from) - 1;
+const KEYS = {
+  ArrowRight: () => step(inOrder, begin(), 1),
+  ArrowLeft: () => step(inOrder, current >= 0 ? current : firstAt(view.to), -1),
+  ArrowUp: () => step(rarestFirst, current >= 0 ? rank[current] : -1, 1),
+  ArrowDown: () => step(rarestFirst, current >= 0 ? rank[current] : count, -1),
+  Home: () => step(inOrder, -1, 1),
+  End: () => step(inOrder, count, -1),
+  Enter: toggleCurrent,
+  " ": toggleCurrent,
+  Escape: escape,
+  "+": () => { zoomTime(.7, current >= 0 ? times[current] : undefined); changed(); },
+  "-": () => { zoomTime(1 / .7, current >= 0 ? times[current] : undefined); changed(); },
+  0: () => { reset(); changed(); },
+};
+KEYS["="] = KEYS["+"];
+KEYS["−"] = KEYS["_"] = KEYS["-"];
+const WITH_SHIFT = {
+  ArrowRight: () => { pan(chart.over.clientWidth / 5); changed(); },
+  ArrowLeft: () => { pan(-chart.over.clientWidth / 5); changed(); },
+};
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target !== chartBox) return;
+  const action = (event.shiftKey && WITH_SHIFT[event.key]) || KEYS[event.key];
+  if (!action) return;
+  event.preventDefault();
+  action();
+}
+
+// For those who listen; the last of several quick ones counts.
+function say(text) {
+  element("live").textContent = text;
+}
