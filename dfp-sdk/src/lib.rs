@@ -11,6 +11,7 @@
 //! | [`models`] | autoencoder, rarity, the detector that combines them |
 //! | [`store`] | histories and model versions on disk |
 //! | [`host`] | plugins: found, checked, loaded, or linked |
+//! | [`sessions`] | sessions learned, scored and shown |
 //! | [`timeline`] | scored sessions as one HTML page |
 #![forbid(unsafe_code)]
 
@@ -25,9 +26,9 @@ mod input;
 mod progress;
 #[cfg(feature = "runs")]
 mod run;
-#[cfg(feature = "timeline")]
-mod sessions;
-#[cfg(feature = "timeline")]
+#[cfg(feature = "sessions")]
+pub mod sessions;
+#[cfg(feature = "sessions")]
 pub mod timeline;
 #[cfg(feature = "runs")]
 mod train;
@@ -56,9 +57,7 @@ pub use input::expand;
 pub use progress::{Progress, Silent};
 #[cfg(feature = "runs")]
 pub use run::{Choice, Run, StepTime};
-#[cfg(feature = "timeline")]
-pub use sessions::visualise_scored_sessions;
-#[cfg(feature = "timeline")]
+#[cfg(feature = "sessions")]
 pub use timeline::{Timeline, TimelineOptions};
 #[cfg(feature = "runs")]
 pub use train::{NOT_STORED, TrainReport};

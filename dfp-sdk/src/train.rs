@@ -301,7 +301,7 @@ impl Run {
     }
 }
 
-fn now_nanoseconds() -> i64 {
+pub(crate) fn now_nanoseconds() -> i64 {
     i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX)
 }
 

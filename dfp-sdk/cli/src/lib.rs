@@ -5,6 +5,7 @@ mod args;
 mod commands;
 pub mod evaluate;
 pub mod generate;
+mod output;
 mod progress;
 
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Read(args) => commands::read::run(cli, args),
         Command::Plugin(command) => commands::plugin::run(cli, command),
         Command::Models(command) => commands::models::run(cli, command),
+        Command::Sessions(command) => commands::sessions::run(cli, command),
         Command::PluginHost => commands::plugin_host::run(cli),
     }
 }

@@ -15,9 +15,15 @@ use crate::{Error, Result};
 /// # Errors
 /// [`Error::Column`] if the batch has no column [`ENTITY`].
 pub fn by_entity(batch: &RecordBatch) -> Result<Vec<(String, RecordBatch)>> {
-    let column = batch.column_by_name(ENTITY).ok_or_else(|| Error::column(ENTITY, "missing"))?;
-    let entities: &StringArray =
-        column.as_string_opt().ok_or_else(|| Error::column(ENTITY, "must be text"))?;
+    by_column(batch, ENTITY)
+}
+
+/// One batch per value of a text column, as [`by_entity`].
+///
+/// # Errors
+/// If the column is missing or no text.
+pub fn by_column(batch: &RecordBatch, name: &str) -> Result<Vec<(String, RecordBatch)>> {
+    let entities = text_column(batch, name)?;
     let mut groups: HashMap<&str, Vec<u64>, RandomState> = HashMap::default();
     for (row, entity) in entities.iter().enumerate() {
         if let Some(entity) = entity {
@@ -32,6 +38,15 @@ pub fn by_entity(batch: &RecordBatch) -> Result<Vec<(String, RecordBatch)>> {
         Ok((entity.to_owned(), rows))
     };
     groups.into_iter().map(take).collect()
+}
+
+/// A column of text by its name.
+///
+/// # Errors
+/// If it is missing or no text.
+pub fn text_column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray> {
+    let column = batch.column_by_name(name).ok_or_else(|| Error::column(name, "missing"))?;
+    column.as_string_opt().ok_or_else(|| Error::column(name, "must be text"))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub(crate) mod plugin;
 pub(crate) mod plugin_check;
 pub(crate) mod plugin_host;
 pub(crate) mod read;
+pub(crate) mod sessions;
 pub(crate) mod train;
 
 use std::collections::BTreeMap;

@@ -1,8 +1,6 @@
 //! `dfp read`: what a plugin makes of a log.
 
 mod distinct;
-mod json;
-mod output;
 mod stats;
 
 use std::io::{IsTerminal, Write};
@@ -18,10 +16,10 @@ use dfp_sdk::prep::{Deduplicate, EntityColumn, Profile, Without};
 use dfp_sdk::{Progress, SecretsConfig, expand};
 use serde_json::{Map, Value};
 
-use self::output::Output;
 use self::stats::{Inputs, Stats};
 use super::{cancel_on_signal, counts_line, plugins, status};
 use crate::args::{Cli, ReadArgs};
+use crate::output::Output;
 use crate::progress::{Stderr, printable, say};
 
 pub(crate) fn run(cli: &Cli, args: &ReadArgs) -> Result<ExitCode> {

@@ -4,18 +4,18 @@ use std::io::Write;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    DurationNanosecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
     UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, RecordBatch, StructArray};
 use arrow_schema::{DataType, Schema, TimeUnit};
 use dfp_sdk::core::{Error, ErrorKind, Result};
 use jiff::Timestamp;
 use serde::Serialize;
 
 /// Refuses columns that JSON lines would not hold.
-pub(super) fn check(schema: &Schema) -> Result<()> {
+pub(crate) fn check(schema: &Schema) -> Result<()> {
     let Some(field) = schema.fields().iter().find(|field| !holds(field.data_type())) else { return Ok(()) };
     let what = format!(
         "column {} is {}, which JSON lines do not hold: use --format parquet, or name other columns",
@@ -26,25 +26,30 @@ pub(super) fn check(schema: &Schema) -> Result<()> {
 }
 
 /// Whether [`write_value`] writes values of this type.
-pub(super) fn holds(data_type: &DataType) -> bool {
+pub(crate) fn holds(data_type: &DataType) -> bool {
     use DataType as T;
     match data_type {
         T::Dictionary(_, values) => holds(values),
         T::List(item) | T::LargeList(item) => holds(item.data_type()),
         T::Struct(fields) => fields.iter().all(|field| holds(field.data_type())),
+        // Keys and values.
+        T::Map(entries, _) => {
+            matches!(entries.data_type(), T::Struct(pair) if pair[0].data_type() == &T::Utf8 && holds(pair[1].data_type()))
+        }
+        T::Duration(unit) => *unit == TimeUnit::Nanosecond,
         T::Null | T::Boolean | T::Utf8 | T::LargeUtf8 | T::Utf8View | T::Timestamp(..) => true,
         other => other.is_integer() || matches!(other, T::Float32 | T::Float64),
     }
 }
 
 /// The rows of a batch whose schema was [checked](check).
-pub(super) struct Rows<'a> {
+pub(crate) struct Rows<'a> {
     /// Names as JSON, with the colon.
     columns: Vec<(Vec<u8>, &'a dyn Array)>,
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn new(batch: &'a RecordBatch) -> Self {
+    pub(crate) fn new(batch: &'a RecordBatch) -> Self {
         let schema = batch.schema();
         let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
             let mut name = Vec::new();
@@ -56,7 +61,7 @@ impl<'a> Rows<'a> {
     }
 
     /// One row as a line: values that are null or not a number are left out.
-    pub(super) fn write(&self, row: usize, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, row: usize, out: &mut Vec<u8>) {
         out.push(b'{');
         let start = out.len();
         for (name, column) in &self.columns {
@@ -73,8 +78,8 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Writes one value; answers whether there is one. Times are ISO 8601 UTC.
-pub(super) fn write_value(array: &dyn Array, row: usize, out: &mut Vec<u8>) -> bool {
+/// Writes one value; answers whether there is one. Times are ISO 8601 UTC, durations seconds.
+pub(crate) fn write_value(array: &dyn Array, row: usize, out: &mut Vec<u8>) -> bool {
     if array.is_null(row) {
         return false;
     }
@@ -124,8 +129,31 @@ pub(super) fn write_value(array: &dyn Array, row: usize, out: &mut Vec<u8>) -> b
             out.push(b'}');
             true
         }
+        DataType::Map(..) => write_map(&array.as_map().value(row), out),
+        DataType::Duration(_) => {
+            let seconds = array.as_primitive::<DurationNanosecondType>().value(row) as f64 / 1e9;
+            write(&seconds, out)
+        }
         _ => false,
     }
+}
+
+/// Entries as one object; a key without value is null.
+fn write_map(entries: &StructArray, out: &mut Vec<u8>) -> bool {
+    let (keys, values) = (entries.column(0).as_string::<i32>(), entries.column(1));
+    out.push(b'{');
+    for entry in 0..entries.len() {
+        if entry > 0 {
+            out.push(b',');
+        }
+        write(keys.value(entry), out);
+        out.push(b':');
+        if !write_value(values.as_ref(), entry, out) {
+            out.extend(b"null");
+        }
+    }
+    out.push(b'}');
+    true
 }
 
 fn write_list(items: &dyn Array, out: &mut Vec<u8>) -> bool {

@@ -1,4 +1,6 @@
-//! Where records go, and in which format.
+//! Where records and sessions go, and in which format.
+
+pub(crate) mod json;
 
 use std::io::{BufWriter, IsTerminal, Stdout, Write};
 use std::path::Path;
@@ -15,7 +17,6 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
-use super::json;
 use crate::args::ReadFormat;
 
 /// A row group ends when the writer holds this much of it, so that memory stays flat whatever the records.
@@ -24,7 +25,7 @@ const ROW_GROUP_BYTES: usize = 32 << 20;
 const LINES_BYTES: usize = 64 << 10;
 
 /// Writes records; a file appears whole or not at all.
-pub(super) struct Output {
+pub(crate) struct Output {
     format: ReadFormat,
     /// What is written, for messages.
     name: String,
@@ -73,7 +74,7 @@ impl Write for Destination {
 impl Output {
     /// Records to `file`, or to stdout, in the format asked for or the one of the file's ending. `inputs` are not to be
     /// overwritten.
-    pub(super) fn new(format: Option<ReadFormat>, file: Option<&Path>, inputs: &[String]) -> Result<Self> {
+    pub(crate) fn new(format: Option<ReadFormat>, file: Option<&Path>, inputs: &[String]) -> Result<Self> {
         let format = match (format, file) {
             (Some(format), _) => format,
             (None, Some(file)) => by_ending(file)?,
