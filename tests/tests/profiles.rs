@@ -7,6 +7,7 @@ use arrow_array::{Array, RecordBatch};
 use dfp_host::{LocalHost, Plugins};
 use dfp_plugin::{LinkedComponent, linked_source};
 use dfp_prep::Profile;
+use dfp_prep::commands::EventKind;
 
 /// Every source, its profiles, and files that fill the columns of all of them.
 fn sources() -> Vec<(LinkedComponent, Vec<&'static str>, Vec<String>)> {
@@ -56,6 +57,12 @@ fn profiles_ask_for_fields_the_samples_fill() {
             profile.validate().unwrap();
             let columns = profile.raw_columns();
             check_filled(&batch(source, &inputs, &columns), &columns);
+            for kind in [EventKind::Commands, EventKind::Values] {
+                let Some(mut sessions) = profile.sessions.clone() else { continue };
+                sessions.event.kind = kind;
+                let columns = sessions.raw_columns();
+                check_filled(&batch(source, &inputs, &columns), &columns);
+            }
         }
     }
 }

@@ -8,13 +8,15 @@
 //! 5. [`window`] says which rows to learn from and when, and gives rows the hashes that tell repeats.
 //! 6. [`derive`](mod@derive) adds what only an entity's past can tell: counters, first times, travel.
 //!
-//! 7. For models of sequences, [`sessionize`](mod@sessionize) cuts each identity's events into sessions.
+//! 7. For models of sequences, [`commands`] makes events of raw batches, and [`sessionize`](mod@sessionize) cuts each
+//!    identity's events into sessions.
 //!
 //! Nothing here opens a file, looks at the clock, or knows which model follows. Where the reference implementation loses
 //! or invents data (the quirks of spec/dfp.md section 25), the documents of each item say what happens here instead.
 #![forbid(unsafe_code)]
 
 pub mod batcher;
+pub mod commands;
 mod datetime;
 mod deduplicate;
 pub mod derive;

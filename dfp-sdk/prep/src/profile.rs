@@ -7,6 +7,7 @@ use dfp_core::{EVENT_TIME, ORIGIN, RECORD_ID, SCORE};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::commands::SessionRules;
 use crate::input::Missing;
 use crate::load::fold;
 use crate::{Error, Period, Result, Span};
@@ -118,6 +119,9 @@ pub struct Profile {
     /// Columns computed from an entity's records, oldest first.
     #[serde(default)]
     pub derive: Vec<DeriveColumn>,
+    /// How records become sessions, for models of sequences; these read raw columns of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<SessionRules>,
 }
 
 /// Whose event a record is: the first of several raw columns that says.
@@ -670,7 +674,7 @@ impl Profile {
 
     /// This profile with the parts that `text`, a partial profile in TOML, gives anew: a column replaces the one of the
     /// same name in its place, or is added at the end, or goes away if it says `remove = true`; tables are merged key
-    /// by key; everything else, lists too, is replaced (quirk Q39).
+    /// by key, in `sessions` also those within; everything else, lists too, is replaced (quirk Q39).
     ///
     /// # Errors
     /// As [`from_toml`](Self::from_toml), and [`Error::Config`] if a column to remove does not exist.
@@ -688,6 +692,7 @@ impl Profile {
                     merge_columns(&key, &mut columns, new)?;
                     merged.insert(key, Value::Array(columns));
                 }
+                (Some(Value::Table(old)), Value::Table(new)) if key == "sessions" => merge_parts(old, new),
                 (Some(Value::Table(old)), Value::Table(new)) => old.extend(new),
                 (_, value) => {
                     merged.insert(key, value);
@@ -707,7 +712,8 @@ impl Profile {
     }
 
     /// The columns to ask of the source, each once, in the order of first use. The reserved columns `_record_id`,
-    /// `_origin` and `_time` always come and are not listed.
+    /// `_origin` and `_time` always come and are not listed. Those of [`sessions`](Self::sessions) have a list of their
+    /// own, [`SessionRules::raw_columns`].
     pub fn raw_columns(&self) -> Vec<String> {
         let entity = self.entity.inputs.iter().map(String::as_str);
         let load = self.load.iter().flat_map(|column| column.rule.inputs(&column.name));
@@ -732,6 +738,7 @@ impl Profile {
         self.load.iter().try_for_each(LoadColumn::validate)?;
         self.derive.iter().try_for_each(|column| self.validate_derive(column))?;
         self.validate_filter()?;
+        self.sessions.iter().try_for_each(SessionRules::validate)?;
         self.validate_features()
     }
 
@@ -902,6 +909,18 @@ impl LoadColumn {
     }
 }
 
+/// Merges tables key by key, and tables within them too.
+fn merge_parts(old: &mut Table, new: Table) {
+    for (key, value) in new {
+        match (old.get_mut(&key), value) {
+            (Some(Value::Table(old)), Value::Table(new)) => old.extend(new),
+            (_, value) => {
+                old.insert(key, value);
+            }
+        }
+    }
+}
+
 fn merge_columns(table: &str, old: &mut Vec<Value>, new: Vec<Value>) -> Result<()> {
     let name = |column: &Value| column.get("name").and_then(Value::as_str).map(str::to_owned);
     for column in new {
@@ -1025,6 +1044,23 @@ mod tests {
         assert_eq!(merged.load[0].rule, LoadRule::Lower { input: "a.c".to_owned() });
         let error = profile.with_overrides("[[derive]]\nname = \"zz\"\nremove = true").unwrap_err();
         assert_eq!(error.to_string(), "derive: there is no column `zz` to remove");
+    }
+
+    #[test]
+    fn sessions_are_part_of_a_profile_and_their_parts_can_be_overridden() {
+        let profile = Profile::from_toml(SMALL).unwrap();
+        let sessions = "[sessions]\nidentity = [\"user\"]\n[sessions.event]\nname = \"op\"\n\
+                        parameters = { rule = \"pairs\", input = \"p\" }\n[sessions.limits]\nmax_length = \"1h\"";
+        let with = profile.with_overrides(sessions).unwrap();
+        assert_eq!(Profile::from_toml(&with.to_toml().unwrap()).unwrap(), with);
+        assert_eq!(with.raw_columns(), profile.raw_columns());
+        assert_eq!(with.sessions.as_ref().unwrap().raw_columns(), ["user", "op"]);
+        let changes = "[sessions.event]\nkind = \"values\"\n[sessions.limits]\nlateness = \"5min\"";
+        let changed = with.with_overrides(changes).unwrap().sessions.unwrap();
+        assert_eq!(changed.raw_columns(), ["user", "op", "p"]);
+        assert_eq!(changed.limits.max_length, std::time::Duration::from_secs(3600));
+        let error = with.with_overrides("[sessions.event]\nparameters = { rule = \"set\", inputs = [] }");
+        assert!(error.unwrap_err().to_string().contains("event.parameters"));
     }
 
     #[test]

@@ -334,9 +334,29 @@ const MAX_ENTITY_BYTES: usize = 1024;
 /// Batches with more text are loaded in parts: joined or replaced text must stay below what one text array can hold.
 const MAX_TEXT_BYTES: usize = 1 << 26;
 
-fn text_bytes(batch: &RecordBatch) -> usize {
+/// Bytes of all texts of a batch.
+pub(crate) fn text_bytes(batch: &RecordBatch) -> usize {
     let texts = batch.columns().iter().filter_map(|column| column.as_string_opt::<i32>());
     texts.map(|text| (text.value_offsets()[text.len()] - text.value_offsets()[0]) as usize).sum()
+}
+
+/// A batch in pieces whose text can be rewritten without becoming too much for one text array.
+pub(crate) fn pieces(batch: RecordBatch) -> Vec<RecordBatch> {
+    pieces_below(batch, MAX_TEXT_BYTES)
+}
+
+fn pieces_below(batch: RecordBatch, max_text_bytes: usize) -> Vec<RecordBatch> {
+    let (mut left, mut pieces) = (vec![batch], Vec::new());
+    while let Some(piece) = left.pop() {
+        let rows = piece.num_rows();
+        if rows > 1 && text_bytes(&piece) > max_text_bytes {
+            left.push(piece.slice(rows / 2, rows - rows / 2));
+            left.push(piece.slice(0, rows / 2));
+        } else {
+            pieces.push(piece);
+        }
+    }
+    pieces
 }
 
 impl Stage for LoadStage {
@@ -349,14 +369,7 @@ impl Stage for LoadStage {
 
     fn push(&mut self, batch: RecordBatch) -> dfp_core::Result<()> {
         let plan = self.plan.as_ref().ok_or(Error::Unbound)?;
-        let mut parts = vec![batch];
-        while let Some(part) = parts.pop() {
-            let rows = part.num_rows();
-            if rows > 1 && text_bytes(&part) > self.max_text_bytes {
-                parts.push(part.slice(rows / 2, rows - rows / 2));
-                parts.push(part.slice(0, rows / 2));
-                continue;
-            }
+        for part in pieces_below(batch, self.max_text_bytes) {
             let loaded = self.load(plan, &part)?;
             if loaded.num_rows() > 0 {
                 self.ready.push_back(loaded);
