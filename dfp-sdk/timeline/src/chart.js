@@ -226,9 +226,9 @@ const shared = {
 };
 const chartOptions = {
   ...shared,
-  padding: [10, 12, 0, 0],
+  padding: [10, 30, 0, 0],
   scales: { x: plainScale(view.from, view.to), y: plainScale(0, 1) },
-  axes: [{ ...timeAxis, size: 40, label: xLabel, labelSize: 20 }, scoreAxis],
+  axes: [{ ...timeAxis, size: 44, label: xLabel, labelSize: 20 }, scoreAxis],
   hooks: { draw: [drawChart] },
 };
 let chart;
@@ -457,7 +457,7 @@ const KEYS = {
   ArrowRight: () => step(inOrder, begin(), 1),
   ArrowLeft: () => step(inOrder, current >= 0 ? current : firstAt(view.to), -1),
   ArrowUp: () => step(rarestFirst, current >= 0 ? rank[current] : -1, 1),
-  ArrowDown: () => step(rarestFirst, current >= 0 ? rank[current] : count, -1),
+  ArrowDown: () => current >= 0 ? step(rarestFirst, rank[current], -1) : step(rarestFirst, -1, 1),
   Home: () => step(inOrder, -1, 1),
   End: () => step(inOrder, count, -1),
   Enter: toggleCurrent,

@@ -39,7 +39,7 @@ function startControls() {
 const showKeys = () => element("keys").showModal();
 
 function showBound() {
-  if (document.activeElement !== boundInput || Number(boundInput.value) !== view.bound) boundInput.value = scoreText(view.bound);
+  if (document.activeElement !== boundInput || Number(boundInput.value) !== view.bound) boundInput.value = view.bound < highest ? scoreText(view.bound) : "";
   let level = levels.length - 1;
   while (level > 0 && levels[level] > view.bound) level--;
   boundSlider.value = level;
@@ -90,7 +90,7 @@ if (count === 0) {
 } else {
   const day = session => timeText(session).slice(0, 16);
   element("summary").textContent = `${visible(data.summary)} · ${day(0)} to ${day(count - 1)} UTC`;
-  element("main").hidden = false;
+  element("main").hidden = element("actions").hidden = false;
   startChart();
   startStrip();
   startList();
