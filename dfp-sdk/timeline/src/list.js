@@ -105,7 +105,7 @@ function showList() {
   element("clear").disabled = selected.size === 0;
   element("copy").disabled = listed.length === 0;
   const key = `${selected.size > 0} ${listed.length} ${listed.join()}`;
-  if (key === listKey) return markCurrent();
+  if (key === listKey) return;
   listKey = key;
   rowsShown = AT_ONCE;
   sortList();

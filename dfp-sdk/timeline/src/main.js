@@ -40,8 +40,7 @@ const showKeys = () => element("keys").showModal();
 
 function showBound() {
   if (document.activeElement !== boundInput || Number(boundInput.value) !== view.bound) boundInput.value = view.bound < highest ? scoreText(view.bound) : "";
-  let level = levels.length - 1;
-  while (level > 0 && levels[level] > view.bound) level--;
+  const level = Math.max(0, countUntil(levels.length, level => levels[level] > view.bound) - 1);
   boundSlider.value = level;
   boundSlider.setAttribute("aria-valuetext", scoreText(levels[level], 4));
   element("bound-count").textContent = `${shownCount.toLocaleString("en")} of ${count.toLocaleString("en")} shown`;
@@ -95,7 +94,8 @@ if (count === 0) {
   startStrip();
   startList();
   startControls();
-  watchers.push(showTip, showWindow, redrawStrip, showBound, describeChart, showList);
+  watchers.push(showWindow, redrawStrip, showBound, describeChart, showList);
+  pointWatchers.push(showTip, showRing, markCurrent);
   changed();
   new ResizeObserver(resize).observe(chartBox);
 }

@@ -5,17 +5,9 @@ const HANDLES = { from: element("from"), to: element("to") };
 let strip;
 
 function drawStrip(u) {
-  const { ctx, bbox } = u;
-  const size = Math.max(2, Math.round(2.5 * devicePixelRatio));
   const [low, high] = scoreRange(view.scale, lowest, shownCount ? scores[byScore[shownCount - 1]] : highest);
   const margin = (high - low) * .04;
-  ctx.save();
-  ctx.globalAlpha = .8;
-  eachDot(bbox, { from: stripFrom, to: stripTo, low: low - margin, high: high + margin }, (session, x, y) => {
-    ctx.fillStyle = colours.shades[shadeOf[session]];
-    ctx.fillRect(Math.round(x - size / 2), Math.round(y - size / 2), size, size);
-  });
-  ctx.restore();
+  drawDots(u, { from: stripFrom, to: stripTo, low: low - margin, high: high + margin }, 2.5);
 }
 
 const stripOptions = {
