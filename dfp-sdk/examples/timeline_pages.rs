@@ -35,7 +35,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("many", sessions(75_000), None),
         ("hostile", hostile(), None),
         ("one", vec![session(START + 1, 2.1e-5, &["New-Mailbox", "Set-Mailbox"])], None),
-        ("moment", (1..=5).map(|n| session(START, n as f64 / 1e4, &["New-App"])).collect(), None),
+        (
+            "moment",
+            [1e-4, 1e-4, 1e-4, 2e-4, 5e-4].map(|score| session(START, score, &["New-App"])).into(),
+            None,
+        ),
         ("zero", [0.0, 1e-9, 0.5].map(|score| session(START, score, &["New-App"])).into(), None),
         ("negative", linear, None),
         ("nothing", sessions(400), Some(1e-30)),

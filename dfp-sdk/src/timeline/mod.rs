@@ -207,12 +207,12 @@ impl Timeline {
         let TimelineCounts { rows, shown, above_bound, without_score, without_time } = self.counts;
         let mut clauses = vec![match (rows, shown) {
             (0, _) => "No data: there are no sessions".to_owned(),
-            (_, 0) => format!("No data: none of {rows} sessions can be shown"),
-            _ => format!("{shown} of {rows} sessions"),
+            (_, 0) => format!("No data: none of {} sessions can be shown", grouped(rows)),
+            _ => format!("{} of {} sessions", grouped(shown), grouped(rows)),
         }];
         let mut omitted = |count: usize, why: &str| {
             if count > 0 {
-                clauses.push(format!("{count} {why}"));
+                clauses.push(format!("{} {why}", grouped(count)));
             }
         };
         let bound = self.options.upper_bound.unwrap_or(f64::INFINITY);
@@ -256,6 +256,19 @@ impl Timeline {
         let margin = (i128::from(span) * i128::from(margin) / 100) as i64;
         Some((first.saturating_sub(margin), last.saturating_add(margin)))
     }
+}
+
+/// A number with its thousands apart.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Things of which each is kept once, numbered in the order of their first appearance.

@@ -12,11 +12,11 @@ const view = {
   scale: logPossible && smallest < .01 ? "log" : "linear",
   bound: data.upper_bound ?? highest,
 };
-const shown = new Uint8Array(count);
-let shownCount = 0;
+let shownCount = 0;         // The rarest so many are within the bound.
 const selected = new Set();
 let current = -1;           // The session that the tooltip and the keys are at.
-const watchers = [];        // Called after every change of view, bound, selection or current session.
+const watchers = [];        // Called after every change of view, bound or selection,
+const pointWatchers = [];   // and after every change at all.
 
 function changed() {
   chart.batch(() => {
@@ -24,14 +24,21 @@ function changed() {
     chart.setScale("y", { min: view.low, max: view.high });
   });
   for (const watcher of watchers) watcher();
+  pointed();
 }
+
+// Only the current session is another.
+function pointed() {
+  for (const watcher of pointWatchers) watcher();
+}
+
+const isShown = session => rank[session] < shownCount;
 
 function setBound(bound) {
   view.bound = bound;
-  shownCount = 0;
-  for (let session = 0; session < count; session++) shownCount += shown[session] = scores[session] <= bound ? 1 : 0;
-  for (const session of selected) if (!shown[session]) selected.delete(session);
-  if (current >= 0 && !shown[current]) current = -1;
+  shownCount = countUntil(count, place => scores[byScore[place]] > bound);
+  for (const session of selected) if (!isShown(session)) selected.delete(session);
+  if (current >= 0 && !isShown(current)) current = -1;
   showAllScores();
 }
 
@@ -40,8 +47,12 @@ function showAllScores() {
   [view.low, view.high] = scoreRange(view.scale, lowest, high);
 }
 
+// Where the sessions are on the axis.
+let heights = scores.map(place[view.scale]);
+
 function setScale(scale) {
   view.scale = scale;
+  heights = scores.map(place[scale]);
   showAllScores();
 }
 
@@ -68,24 +79,17 @@ function reset() {
 }
 
 function inView(session) {
-  const y = place[view.scale](scores[session]);
-  return shown[session] && times[session] >= view.from && times[session] <= view.to && y >= view.low && y <= view.high;
+  return isShown(session) && times[session] >= view.from && times[session] <= view.to
+    && heights[session] >= view.low && heights[session] <= view.high;
 }
 
-// Sessions from one time to another; they are in order of time.
-function firstAt(time) {
-  let low = 0, high = count;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (times[middle] < time) low = middle + 1; else high = middle;
-  }
-  return low;
-}
+// The first session from a time on.
+const firstAt = time => countUntil(count, session => times[session] >= time);
 
 // ---- Drawing
 
 const SHADES = 24;
-let colours, dots = new Map();
+let colours;
 
 function readColours() {
   const style = getComputedStyle(document.documentElement);
@@ -93,12 +97,11 @@ function readColours() {
     .map(name => [name, style.getPropertyValue("--" + name).trim()]));
   const channels = name => [1, 3, 5].map(at => parseInt(colours[name].slice(at, at + 2), 16));
   const [common, middle, rare] = ["common", "middle", "rare"].map(channels);
-  const mix = (a, b, part) => `rgb(${a.map((channel, n) => Math.round(channel + (b[n] - channel) * part)).join(",")})`;
+  const mix = (a, b, part) => a.map((channel, n) => Math.round(channel + (b[n] - channel) * part));
   colours.shades = Array.from({ length: SHADES }, (_, n) => {
     const part = 2 * n / (SHADES - 1);
     return part < 1 ? mix(common, middle, part) : mix(middle, rare, part - 1);
   });
-  dots = new Map();
 }
 
 // How rare, whatever the bound or the scale in view.
@@ -112,58 +115,69 @@ const shadeOf = new Uint8Array(count);
   }
 }
 
-function dot(shade, diameter) {
-  const key = shade * 1000 + diameter;
-  if (!dots.has(key)) {
-    const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = Math.ceil(diameter) + 2;
-    const context = canvas.getContext("2d");
-    context.globalAlpha = .75;
-    context.fillStyle = colours.shades[shade];
-    context.beginPath();
-    context.arc(canvas.width / 2, canvas.height / 2, diameter / 2, 0, 7);
-    context.fill();
-    dots.set(key, canvas);
-  }
-  return dots.get(key);
+// How much of each pixel of a square a dot covers, up to 255.
+function coverOf(diameter) {
+  const side = Math.ceil(diameter) + 2, middle = (side - 1) / 2;
+  return { side, cover: Uint8Array.from({ length: side * side }, (_, n) => {
+    const distance = Math.hypot(n % side - middle, Math.floor(n / side) - middle);
+    return 195 * Math.min(Math.max(diameter / 2 + .5 - distance, 0), 1);
+  }) };
 }
 
-// Calls `draw` for sessions in the box, the rarest last; where several dots would cover each other wholly, for a few of them.
+// Puts a dot over what is there. A canvas takes ten times as long for tens of thousands of them.
+function stamp({ data: pixels, width, height }, { side, cover }, [red, green, blue], x, y) {
+  const left = x - (side >> 1), top = y - (side >> 1);
+  for (let row = Math.max(0, -top), rows = Math.min(side, height - top); row < rows; row++) {
+    for (let column = Math.max(0, -left), columns = Math.min(side, width - left); column < columns; column++) {
+      const over = cover[row * side + column];
+      if (over === 0) continue;
+      const at = 4 * ((top + row) * width + left + column);
+      const both = over + pixels[at + 3] * (255 - over) / 255, part = over / both;
+      pixels[at] += (red - pixels[at]) * part;
+      pixels[at + 1] += (green - pixels[at + 1]) * part;
+      pixels[at + 2] += (blue - pixels[at + 2]) * part;
+      pixels[at + 3] = both;
+    }
+  }
+}
+
+// Calls `draw` for the sessions in a box of so many pixels, the rarest last; where several dots would cover each other wholly, for three.
 let cells = new Uint8Array(0);
 
-function eachDot(box, scales, draw) {
-  const { left, top, width, height } = box;
+function eachDot(width, height, scales, draw) {
   const columns = Math.round(width) + 1, needed = columns * (Math.round(height) + 1);
   if (cells.length < needed) cells = new Uint8Array(needed); else cells.fill(0, 0, needed);
   const perTime = width / (scales.to - scales.from), perScore = height / (scales.high - scales.low);
-  const toPlace = place[view.scale];
-  for (let n = count - 1; n >= 0; n--) {
+  for (let n = shownCount - 1; n >= 0; n--) {
     const session = byScore[n];
-    if (!shown[session]) continue;
     const x = Math.round((times[session] - scales.from) * perTime);
-    const y = Math.round((scales.high - toPlace(scores[session])) * perScore);
-    if (x < 0 || x > width || y < 0 || y > height || cells[y * columns + x]++ > 4) continue;
-    draw(session, left + x, top + y);
+    const y = Math.round((scales.high - heights[session]) * perScore);
+    if (x >= 0 && x <= width && y >= 0 && y <= height && cells[y * columns + x]++ < 3) draw(session, x, y);
   }
+}
+
+function drawDots(u, scales, diameter) {
+  const { left, top, width, height } = u.bbox;
+  const layer = u.dotLayer ??= document.createElement("canvas");
+  [layer.width, layer.height] = [width, height];
+  const image = new ImageData(layer.width, layer.height);
+  const covered = coverOf(diameter * devicePixelRatio);
+  eachDot(width, height, scales, (session, x, y) => stamp(image, covered, colours.shades[shadeOf[session]], x, y));
+  layer.getContext("2d").putImageData(image, 0, 0);
+  u.ctx.drawImage(layer, left, top);
 }
 
 const dotSize = () => shownCount > 20000 ? 5 : shownCount > 2000 ? 6 : 8;
 
 function drawChart(u) {
   const { ctx, bbox } = u;
-  const ratio = devicePixelRatio;
   ctx.save();
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
-  drawBound(ctx, bbox, ratio);
-  const diameter = Math.round(dotSize() * ratio);
-  eachDot(bbox, view, (session, x, y) => {
-    const image = dot(shadeOf[session], diameter);
-    ctx.drawImage(image, Math.round(x - image.width / 2), Math.round(y - image.height / 2));
-  });
-  for (const session of selected) ring(u, session, dotSize() / 2 + 2, 1.5);
-  if (current >= 0) ring(u, current, dotSize() / 2 + 5, 2);
+  drawBound(ctx, bbox, devicePixelRatio);
+  drawDots(u, view, dotSize());
+  for (const session of selected) ring(u, session);
   ctx.restore();
 }
 
@@ -180,14 +194,14 @@ function drawBound(ctx, bbox, ratio) {
   ctx.setLineDash([]);
 }
 
-function ring(u, session, radius, width) {
+function ring(u, session) {
   if (!inView(session)) return;
   const ratio = devicePixelRatio;
   const { x, y } = position(session);
   u.ctx.strokeStyle = colours.text;
-  u.ctx.lineWidth = width * ratio;
+  u.ctx.lineWidth = 1.5 * ratio;
   u.ctx.beginPath();
-  u.ctx.arc(u.bbox.left + x * ratio, u.bbox.top + y * ratio, radius * ratio, 0, 7);
+  u.ctx.arc(u.bbox.left + x * ratio, u.bbox.top + y * ratio, (dotSize() / 2 + 2) * ratio, 0, 7);
   u.ctx.stroke();
 }
 
@@ -226,9 +240,9 @@ const shared = {
 };
 const chartOptions = {
   ...shared,
-  padding: [10, 12, 0, 0],
+  padding: [10, 30, 0, 0],
   scales: { x: plainScale(view.from, view.to), y: plainScale(0, 1) },
-  axes: [{ ...timeAxis, size: 40, label: xLabel, labelSize: 20 }, scoreAxis],
+  axes: [{ ...timeAxis, size: 44, label: xLabel, labelSize: 20 }, scoreAxis],
   hooks: { draw: [drawChart] },
 };
 let chart;
@@ -236,7 +250,7 @@ let chart;
 function startChart() {
   readColours();
   chart = new uPlot({ ...chartOptions, width: chartBox.clientWidth, height: chartBox.clientHeight }, [times, scores], chartBox);
-  chart.over.append(element("box"), element("none-within"));
+  chart.over.append(element("box"), element("ring"), element("none-within"));
   const { over } = chart;
   over.addEventListener("wheel", onWheel, { passive: false });
   over.addEventListener("pointerdown", onDown);
@@ -252,15 +266,18 @@ function startChart() {
 
 // ---- Where things are, in CSS pixels from the plot's corner
 
+const plotWidth = () => chart.bbox.width / devicePixelRatio;
+const plotHeight = () => chart.bbox.height / devicePixelRatio;
+
 function position(session) {
   return {
-    x: (times[session] - view.from) / (view.to - view.from) * chart.over.clientWidth,
-    y: (view.high - place[view.scale](scores[session])) / (view.high - view.low) * chart.over.clientHeight,
+    x: (times[session] - view.from) / (view.to - view.from) * plotWidth(),
+    y: (view.high - heights[session]) / (view.high - view.low) * plotHeight(),
   };
 }
 
-const timeAt = x => view.from + x / chart.over.clientWidth * (view.to - view.from);
-const heightAt = y => view.high - y / chart.over.clientHeight * (view.high - view.low);
+const timeAt = x => view.from + x / plotWidth() * (view.to - view.from);
+const heightAt = y => view.high - y / plotHeight() * (view.high - view.low);
 
 const REACH = 14;
 
@@ -315,7 +332,7 @@ function onWheel(event) {
 }
 
 function pan(pixels) {
-  const time = pixels / chart.over.clientWidth * (view.to - view.from);
+  const time = pixels / plotWidth() * (view.to - view.from);
   showTime(view.from + time, view.to + time);
 }
 
@@ -340,16 +357,16 @@ function onMove(event) {
 function dragPan(at) {
   const { view: begun } = drag;
   chartBox.classList.add("dragging");
-  const time = (drag.x - at.x) / chart.over.clientWidth * (begun.to - begun.from);
+  const time = (drag.x - at.x) / plotWidth() * (begun.to - begun.from);
   showTime(begun.from + time, begun.to + time);
-  const height = (at.y - drag.y) / chart.over.clientHeight * (begun.high - begun.low);
+  const height = (at.y - drag.y) / plotHeight() * (begun.high - begun.low);
   [view.low, view.high] = [begun.low + height, begun.high + height];
   changed();
 }
 
 function boxTo(at) {
   const within = (value, most) => Math.min(Math.max(value, 0), most);
-  const x = within(at.x, chart.over.clientWidth), y = within(at.y, chart.over.clientHeight);
+  const x = within(at.x, plotWidth()), y = within(at.y, plotHeight());
   return { left: Math.min(x, drag.x), right: Math.max(x, drag.x), top: Math.min(y, drag.y), bottom: Math.max(y, drag.y) };
 }
 
@@ -406,14 +423,22 @@ function hover(at) {
   chartBox.classList.toggle("on-point", session >= 0);
   if (session === current) return;
   current = session;
-  changed();
+  pointed();
 }
 
 function leave() {
   chartBox.classList.remove("on-point");
   if (current < 0) return;
   current = -1;
-  changed();
+  pointed();
+}
+
+function showRing() {
+  const ring = element("ring");
+  ring.hidden = current < 0 || !inView(current);
+  if (ring.hidden) return;
+  const { x, y } = position(current);
+  Object.assign(ring.style, { left: x + "px", top: y + "px" });
 }
 
 // ---- Keys
@@ -421,7 +446,7 @@ function leave() {
 // Goes to a session, and takes the view along.
 function goTo(session) {
   current = session;
-  const time = times[session], y = place[view.scale](scores[session]);
+  const time = times[session], y = heights[session];
   if (time < view.from || time > view.to) showTime(time - (view.to - view.from) / 2, time + (view.to - view.from) / 2);
   if (y < view.low || y > view.high) showAllScores();
   changed();
@@ -431,7 +456,7 @@ function goTo(session) {
 
 // The next session shown from place `at` of an order, in steps of 1 or -1.
 function step(order, at, by) {
-  for (let n = at + by; n >= 0 && n < count; n += by) if (shown[order(n)]) return goTo(order(n));
+  for (let n = at + by; n >= 0 && n < count; n += by) if (isShown(order(n))) return goTo(order(n));
 }
 
 const inOrder = n => n, rarestFirst = n => byScore[n];
@@ -457,7 +482,7 @@ const KEYS = {
   ArrowRight: () => step(inOrder, begin(), 1),
   ArrowLeft: () => step(inOrder, current >= 0 ? current : firstAt(view.to), -1),
   ArrowUp: () => step(rarestFirst, current >= 0 ? rank[current] : -1, 1),
-  ArrowDown: () => step(rarestFirst, current >= 0 ? rank[current] : count, -1),
+  ArrowDown: () => current >= 0 ? step(rarestFirst, rank[current], -1) : step(rarestFirst, -1, 1),
   Home: () => step(inOrder, -1, 1),
   End: () => step(inOrder, count, -1),
   Enter: toggleCurrent,
@@ -470,8 +495,8 @@ const KEYS = {
 KEYS["="] = KEYS["+"];
 KEYS["−"] = KEYS["_"] = KEYS["-"];
 const WITH_SHIFT = {
-  ArrowRight: () => { pan(chart.over.clientWidth / 5); changed(); },
-  ArrowLeft: () => { pan(-chart.over.clientWidth / 5); changed(); },
+  ArrowRight: () => { pan(plotWidth() / 5); changed(); },
+  ArrowLeft: () => { pan(-plotWidth() / 5); changed(); },
 };
 
 function onKey(event) {

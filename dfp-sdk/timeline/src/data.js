@@ -3,12 +3,13 @@
 const data = JSON.parse(document.getElementById("sessions").textContent);
 const count = data.scores.length;
 
-const byTime = Uint32Array.from({ length: count }, (_, row) => row).sort((a, b) =>
-  data.milliseconds[a] - data.milliseconds[b] || (data.nanoseconds ? data.nanoseconds[a] - data.nanoseconds[b] : 0) || a - b);
+const { milliseconds: whole, nanoseconds: beyond } = data;
+const byTime = Uint32Array.from({ length: count }, (_, row) => row)
+  .sort((a, b) => whole[a] - whole[b] || (beyond ? beyond[a] - beyond[b] : 0) || a - b);
 const inTime = column => byTime.length === 0 ? [] : Array.from(byTime, row => column[row]);
 
-const milliseconds = Float64Array.from(inTime(data.milliseconds));
-const nanoseconds = data.nanoseconds && Uint32Array.from(inTime(data.nanoseconds));
+const milliseconds = Float64Array.from(inTime(whole));
+const nanoseconds = beyond && Uint32Array.from(inTime(beyond));
 const times = nanoseconds ? milliseconds.map((time, session) => time + nanoseconds[session] / 1e6) : milliseconds;
 const scores = Float64Array.from(inTime(data.scores));
 const windowOf = Uint32Array.from(inTime(data.window_of));
@@ -20,6 +21,16 @@ const rank = new Uint32Array(count);
 byScore.forEach((session, place) => { rank[session] = place; });
 // The different scores, ascending: the steps of the bound's slider.
 const levels = Float64Array.from(byScore, session => scores[session]).filter((score, place, all) => place === 0 || score !== all[place - 1]);
+
+// How many of 0 .. `length` come before what holds from some point on.
+function countUntil(length, holds) {
+  let low = 0, high = length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (holds(middle)) high = middle; else low = middle + 1;
+  }
+  return low;
+}
 
 const wholeSeconds = !nanoseconds && milliseconds.every(time => time % 1000 === 0);
 

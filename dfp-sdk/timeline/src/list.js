@@ -8,7 +8,7 @@ const text = (name, of) => ({ name: visible(name), of, show: session => valueNod
 const columns = [
   { name: visible(data.time_column), of: timeText, show: pointButton, className: "time", compare: (a, b) => times[a] - times[b] },
   {
-    name: visible(data.score_column), of: session => scoreText(scores[session]), show: session => node("span", "", scoreText(scores[session], 4)),
+    name: visible(data.score_column), of: session => scoreText(scores[session]), show: session => node("span", "", scoreText(scores[session], 6)),
     className: "number", compare: (a, b) => scores[a] - scores[b],
   },
   { ...text(data.window_column, session => eventsOf(session).join(" → ")), show: chain },
@@ -38,7 +38,7 @@ function chain(session) {
   const span = node("span", "event");
   eventsOf(session).forEach((event, n) => {
     if (n > 0) span.append(node("span", "then", "→"));
-    span.append(event);
+    span.append(node("span", "", event));
   });
   return span;
 }
@@ -105,7 +105,7 @@ function showList() {
   element("clear").disabled = selected.size === 0;
   element("copy").disabled = listed.length === 0;
   const key = `${selected.size > 0} ${listed.length} ${listed.join()}`;
-  if (key === listKey) return markCurrent();
+  if (key === listKey) return;
   listKey = key;
   rowsShown = AT_ONCE;
   sortList();

@@ -39,9 +39,8 @@ function startControls() {
 const showKeys = () => element("keys").showModal();
 
 function showBound() {
-  if (document.activeElement !== boundInput || Number(boundInput.value) !== view.bound) boundInput.value = scoreText(view.bound);
-  let level = levels.length - 1;
-  while (level > 0 && levels[level] > view.bound) level--;
+  if (document.activeElement !== boundInput || Number(boundInput.value) !== view.bound) boundInput.value = view.bound < highest ? scoreText(view.bound) : "";
+  const level = Math.max(0, countUntil(levels.length, level => levels[level] > view.bound) - 1);
   boundSlider.value = level;
   boundSlider.setAttribute("aria-valuetext", scoreText(levels[level], 4));
   element("bound-count").textContent = `${shownCount.toLocaleString("en")} of ${count.toLocaleString("en")} shown`;
@@ -90,12 +89,13 @@ if (count === 0) {
 } else {
   const day = session => timeText(session).slice(0, 16);
   element("summary").textContent = `${visible(data.summary)} · ${day(0)} to ${day(count - 1)} UTC`;
-  element("main").hidden = false;
+  element("main").hidden = element("actions").hidden = false;
   startChart();
   startStrip();
   startList();
   startControls();
-  watchers.push(showTip, showWindow, redrawStrip, showBound, describeChart, showList);
+  watchers.push(showWindow, redrawStrip, showBound, describeChart, showList);
+  pointWatchers.push(showTip, showRing, markCurrent);
   changed();
   new ResizeObserver(resize).observe(chartBox);
 }

@@ -5,23 +5,16 @@ const HANDLES = { from: element("from"), to: element("to") };
 let strip;
 
 function drawStrip(u) {
-  const { ctx, bbox } = u;
-  const size = Math.max(2, Math.round(2.5 * devicePixelRatio));
   const [low, high] = scoreRange(view.scale, lowest, shownCount ? scores[byScore[shownCount - 1]] : highest);
-  ctx.save();
-  ctx.globalAlpha = .8;
-  eachDot(bbox, { from: stripFrom, to: stripTo, low, high }, (session, x, y) => {
-    ctx.fillStyle = colours.shades[shadeOf[session]];
-    ctx.fillRect(Math.round(x - size / 2), Math.round(y - size / 2), size, size);
-  });
-  ctx.restore();
+  const margin = (high - low) * .04;
+  drawDots(u, { from: stripFrom, to: stripTo, low: low - margin, high: high + margin }, 2.5);
 }
 
 const stripOptions = {
   ...shared,
-  padding: [2, 12, 0, 0],
+  padding: [2, 30, 0, 0],
   scales: { x: plainScale(stripFrom, stripTo), y: plainScale(0, 1) },
-  axes: [{ ...timeAxis, size: 36 }, { ...scoreAxis, size: 84, label: undefined, labelSize: 0, splits: () => [], values: () => [] }],
+  axes: [{ ...timeAxis, size: 40 }, { ...scoreAxis, size: 84, label: undefined, labelSize: 0, splits: () => [], values: () => [] }],
   hooks: { draw: [drawStrip] },
 };
 
