@@ -1,8 +1,10 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use dfp_sdk::prep::sessionize::parse_length;
 use jiff::{SignedDuration, Timestamp};
 
 /// Digital fingerprinting: learn what each user normally does, explain what is not normal.
@@ -52,6 +54,9 @@ pub(crate) enum Command {
     /// Look at stored models.
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Sessions of ordered events, and how unusual their order is.
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
     /// Run one plugin for another process, which starts this and talks to it over stdin and stdout.
     #[command(hide = true)]
     PluginHost,
@@ -320,6 +325,189 @@ pub(crate) struct StoreArgs {
     /// Directory of the store.
     #[arg(long, value_name = "DIR", default_value = ".dfp")]
     pub(crate) store: PathBuf,
+}
+
+/// `dfp sessions`
+#[derive(Debug, Subcommand)]
+pub(crate) enum SessionsCommand {
+    /// Make sessions of records: events of one identity that follow each other closely.
+    Build(SessionsBuildArgs),
+    /// Learn from sessions, and keep the models in the store.
+    Train(SessionsTrainArgs),
+    /// Score sessions: how unlikely is the rarest window of each.
+    Score(SessionsScoreArgs),
+    /// List the rarest of scored sessions, or draw them all on a line of time.
+    Show(SessionsShowArgs),
+}
+
+/// How much of an event counts.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum EventKind {
+    /// The command.
+    Commands,
+    /// And which parameters it has.
+    Parameters,
+    /// And their values.
+    Values,
+}
+
+/// Where sessions come from: logs with --plugin, tables of events with --rules, else tables of sessions, as
+/// `dfp sessions build` writes them.
+#[derive(Debug, Args)]
+pub(crate) struct SessionInputArgs {
+    /// Read logs with this plugin: its id, or the absolute path of its library.
+    #[arg(long)]
+    pub(crate) plugin: Option<String>,
+    /// How records become sessions, a TOML file; else the plugin's own rules.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Option<PathBuf>,
+    /// How much of an event counts, in place of what the rules say.
+    #[arg(long)]
+    pub(crate) kind: Option<EventKind>,
+    /// Longest session, in place of what the rules say: 20min, 90s, 0.5h.
+    #[arg(long, value_name = "LENGTH", value_parser = parse_length)]
+    pub(crate) max_length: Option<Duration>,
+    /// Longest time between two events of a session, in place of what the rules say.
+    #[arg(long, value_name = "LENGTH", value_parser = parse_length)]
+    pub(crate) max_separation: Option<Duration>,
+    /// An event exactly at a limit starts a new session, as in KQL.
+    #[arg(long)]
+    pub(crate) inclusive: bool,
+    /// Give sessions as they close, with events at most so much older than newer ones before them; else at the end.
+    #[arg(long, value_name = "LENGTH", value_parser = parse_length)]
+    pub(crate) lateness: Option<Duration>,
+    /// Add a column with the number of different commands.
+    #[arg(long)]
+    pub(crate) number_distinct: bool,
+    /// One member of the plugin's configuration: VALUE as JSON, or as text if it is none; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_option)]
+    pub(crate) option: Vec<(String, serde_json::Value)>,
+    /// Exit with 3 if any record was rejected.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Files, directories and all in them, globs.
+    #[arg(value_name = "INPUT", required = true)]
+    pub(crate) inputs: Vec<String>,
+}
+
+/// Settings of the model of sequences.
+#[derive(Debug, Args)]
+pub(crate) struct SequenceArgs {
+    /// The column of sessions; else the only one that holds lists of events.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) events: Option<String>,
+    /// Length of the windows whose rarest one is looked for; may be repeated, the first makes the score. Default 3.
+    #[arg(long, value_name = "LENGTH")]
+    pub(crate) window: Vec<usize>,
+    /// The numbers of msticpy, to the last digits.
+    #[arg(long)]
+    pub(crate) parity: bool,
+    /// All settings, a file with a JSON object.
+    #[arg(long, value_name = "FILE", conflicts_with = "parity")]
+    pub(crate) settings: Option<PathBuf>,
+}
+
+/// `dfp sessions build`
+#[derive(Debug, Args)]
+pub(crate) struct SessionsBuildArgs {
+    /// What to read.
+    #[command(flatten)]
+    pub(crate) input: SessionInputArgs,
+    /// How to write sessions; else by --out's ending, or ndjson. The other commands read Parquet and Arrow.
+    #[arg(long)]
+    pub(crate) format: Option<ReadFormat>,
+    /// Write sessions to this file, which appears when the run ends well, instead of stdout.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// `dfp sessions train`
+#[derive(Debug, Args)]
+pub(crate) struct SessionsTrainArgs {
+    /// What to read.
+    #[command(flatten)]
+    pub(crate) input: SessionInputArgs,
+    /// Settings of the model.
+    #[command(flatten)]
+    pub(crate) model: SequenceArgs,
+    /// Beside the model of all sessions, one for each value of this column.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) by: Option<String>,
+    /// Add to what the stored models know, instead of replacing them.
+    #[arg(long)]
+    pub(crate) update: bool,
+    /// The same, with what they know multiplied by this first: 0.5 halves it.
+    #[arg(long, value_name = "FACTOR", value_parser = parse_factor)]
+    pub(crate) decay: Option<f64>,
+    /// Name of the models in the store.
+    #[arg(long, default_value = "sessions")]
+    pub(crate) name: String,
+    /// Directory of the store.
+    #[arg(long, value_name = "DIR", default_value = ".dfp")]
+    pub(crate) store: PathBuf,
+}
+
+/// `dfp sessions score`
+#[derive(Debug, Args)]
+pub(crate) struct SessionsScoreArgs {
+    /// What to read.
+    #[command(flatten)]
+    pub(crate) input: SessionInputArgs,
+    /// Settings of the model, with --in-sample; a stored one has its own.
+    #[command(flatten)]
+    pub(crate) model: SequenceArgs,
+    /// Learn from the very sessions that are scored, as msticpy does, instead of by stored models.
+    #[arg(long)]
+    pub(crate) in_sample: bool,
+    /// Name of the models in the store.
+    #[arg(long, default_value = "sessions")]
+    pub(crate) name: String,
+    /// Directory of the store.
+    #[arg(long, value_name = "DIR", default_value = ".dfp")]
+    pub(crate) store: PathBuf,
+    /// How to write scored sessions; else by --out's ending, or ndjson.
+    #[arg(long)]
+    pub(crate) format: Option<ReadFormat>,
+    /// Write scored sessions to this file, which appears when the run ends well, instead of stdout.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// `dfp sessions show`
+#[derive(Debug, Args)]
+pub(crate) struct SessionsShowArgs {
+    /// How many sessions to list.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) top: usize,
+    /// Draw them on a page that needs nothing but a browser.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Leave out sessions of a greater likelihood.
+    #[arg(long, value_name = "LIKELIHOOD")]
+    pub(crate) upper_bound: Option<f64>,
+    /// Column of the time; else the first one of times that ends in `_min`.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) time: Option<String>,
+    /// Column of the likelihood; else the first `rarest_window..._likelihood`.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) score: Option<String>,
+    /// Column of the window; else the one that goes with the likelihood.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) window_column: Option<String>,
+    /// Column to show with each session; may be repeated; else whose it is, its number of events and the reasons.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) column: Vec<String>,
+    /// Title of the page.
+    #[arg(long)]
+    pub(crate) title: Option<String>,
+    /// Scored sessions: Parquet or Arrow files, directories and all in them, globs.
+    #[arg(value_name = "INPUT", required = true)]
+    pub(crate) inputs: Vec<String>,
+}
+
+fn parse_factor(text: &str) -> Result<f64, String> {
+    let factor = text.parse().ok().filter(|factor| (0.0..=1.0).contains(factor));
+    factor.ok_or_else(|| format!("`{text}` is no number from 0 to 1"))
 }
 
 fn parse_time(text: &str) -> Result<Timestamp, String> {

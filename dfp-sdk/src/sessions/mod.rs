@@ -7,10 +7,10 @@ mod stored;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{RecordBatch, StringArray};
 use arrow_schema::{Schema, SchemaRef};
 use dfp_core::{Error, ErrorKind, FitContext, Model, Result, Stage};
-use dfp_models::sequence::{Config, Counts, SequenceModel, SequenceTrainer};
+use dfp_models::sequence::{Config, Counts, SequenceModel, SequenceTrainer, reason_texts};
 
 #[cfg(feature = "runs")]
 pub use self::stored::{SessionModels, SessionTraining, SessionTrainingReport};
@@ -80,6 +80,19 @@ fn beside(batch: &RecordBatch, scores: &RecordBatch) -> Result<RecordBatch> {
     fields.extend(scored.fields().iter().cloned());
     columns.extend(scores.columns().iter().cloned());
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}
+
+/// Column of [`with_reasons`]: the reasons as sentences, the least likely first.
+pub const WHY: &str = "why";
+
+/// A scored batch with its column `reasons`, if it has one, also as text for people, called [`WHY`].
+///
+/// # Errors
+/// If the column has another type than the model writes.
+pub fn with_reasons(scored: &RecordBatch) -> Result<RecordBatch> {
+    let Some(reasons) = scored.column_by_name("reasons") else { return Ok(scored.clone()) };
+    let why: StringArray = reason_texts(reasons)?.into_iter().collect();
+    beside(scored, &RecordBatch::try_from_iter_with_nullable([(WHY, Arc::new(why) as _, true)])?)
 }
 
 /// Scores sessions as they close: a [`Stage`] behind [`Sessionize`](dfp_prep::sessionize::Sessionize) with a lateness.

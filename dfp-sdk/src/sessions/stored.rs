@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampNanosecondType;
-use arrow_array::{Array, RecordBatch, StringArray, UInt64Array};
+use arrow_array::{RecordBatch, StringArray, UInt64Array};
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 use dfp_core::{Error, ErrorKind, FitContext, Model, Result};

@@ -3,10 +3,15 @@
 use std::fmt;
 use std::ops::Range;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, UInt32Type};
+use arrow_array::{Array, StringArray};
+
 use super::Sessions;
 use super::counts::BOUNDARY;
 use super::parameters::{Found, Parameters};
 use super::vocabulary::UNKNOWN;
+use crate::{Error, Result};
 
 /// What a factor of a likelihood speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +32,9 @@ pub enum ReasonKind {
 }
 
 impl ReasonKind {
+    const ALL: [Self; 6] =
+        [Self::Start, Self::Transition, Self::End, Self::Parameter, Self::MissingParameter, Self::Value];
+
     /// Its name in the column of reasons.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -38,6 +46,46 @@ impl ReasonKind {
             Self::Value => "value",
         }
     }
+}
+
+/// The reasons of scored sessions, a column of [`Model::score`](dfp_core::Model::score), as sentences: one text a row, none where
+/// there is no reason.
+///
+/// # Errors
+/// [`Error::Mismatch`] if the column is of another type.
+pub fn reason_texts(column: &dyn Array) -> Result<Vec<Option<String>>> {
+    let mismatch = || Error::Mismatch(format!("reasons of type {}", column.data_type()));
+    let lists = column.as_list_opt::<i32>().ok_or_else(mismatch)?;
+    let reasons = lists.values().as_struct_opt().ok_or_else(mismatch)?;
+    let column = |name: &str| reasons.column_by_name(name).ok_or_else(mismatch);
+    let text = |name: &str| column(name)?.as_string_opt::<i32>().ok_or_else(mismatch);
+    let (kinds, from, to) = (text("kind")?, text("from")?, text("to")?);
+    let (parameters, values) = (text("parameter")?, text("value")?);
+    let events = column("event")?.as_primitive_opt::<UInt32Type>().ok_or_else(mismatch)?;
+    let probabilities = column("probability")?.as_primitive_opt::<Float64Type>().ok_or_else(mismatch)?;
+    let sentence = |row: usize| {
+        let some = |texts: &'_ StringArray| texts.is_valid(row).then(|| texts.value(row).to_owned());
+        let (from, to, parameter, value) = (some(from), some(to), some(parameters), some(values));
+        let reason = Reason {
+            event: events.value(row) as usize,
+            kind: ReasonKind::ALL
+                .into_iter()
+                .find(|kind| kind.as_str() == kinds.value(row))
+                .ok_or_else(mismatch)?,
+            from: from.as_deref(),
+            to: to.as_deref(),
+            parameter: parameter.as_deref(),
+            value: value.as_deref(),
+            probability: probabilities.value(row),
+        };
+        Ok(reason.to_string())
+    };
+    let of_row = |row: usize| {
+        let range = lists.value_offsets()[row] as usize..lists.value_offsets()[row + 1] as usize;
+        let sentences = range.map(sentence).collect::<Result<Vec<_>>>()?;
+        Ok((lists.is_valid(row) && !sentences.is_empty()).then(|| sentences.join("; ")))
+    };
+    (0..lists.len()).map(of_row).collect()
 }
 
 /// A factor of a window's likelihood.

@@ -66,7 +66,7 @@ pub use config::{Config, Modellable, ParameterSmoothing};
 use counts::BOUNDARY;
 pub use counts::Counts;
 use explain::{Rarest, Span};
-pub use explain::{Reason, ReasonKind};
+pub use explain::{Reason, ReasonKind, reason_texts};
 use parameters::{Found, Parameters};
 use probabilities::Probabilities;
 pub use product::Product;

@@ -21,7 +21,11 @@ pub(crate) fn nanoseconds(length: Duration) -> u64 {
     u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
 }
 
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+/// A length of time: `20min`, `0.5min`, `90s`, `250ms`, `0s`.
+///
+/// # Errors
+/// A sentence that says what is wrong and what to write.
+pub fn parse(text: &str) -> Result<Duration, String> {
     let refuse =
         |why: &str| format!("`{text}` {why}; write a length of time such as 20min, 0.5min, 90s or 250ms");
     let trimmed = text.trim();

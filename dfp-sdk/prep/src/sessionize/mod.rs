@@ -47,6 +47,7 @@ use arrow_select::take::take_record_batch;
 use dfp_core::{Host, Stage};
 
 use self::columns::Columns;
+pub use self::duration::parse as parse_length;
 pub use self::options::{
     Bounds, DURATION, NUMBER_DISTINCT, NUMBER_EVENTS, NullOrder, RECORD_IDS, SessionLimits, SessionOptions,
 };

@@ -15,8 +15,9 @@ use dfp_sdk::prep::EntityColumn;
 use serde::Serialize;
 
 use super::distinct::{Count, Distinct};
-use super::{json, lock};
+use super::lock;
 use crate::commands::{counters_line, counts_line};
+use crate::output::json;
 
 /// Inputs that only origins name, beyond which all others are counted as one.
 const MOST_UNLISTED: usize = 10_000;

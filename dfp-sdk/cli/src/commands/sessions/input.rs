@@ -9,9 +9,9 @@ use arrow_array::types::UInt32Type;
 use arrow_schema::SchemaRef;
 use dfp_sdk::core::{CancelToken, Counts, Error, ErrorKind, Level, Pipeline, Result, Sink, Source};
 use dfp_sdk::host::{Kind, LocalHost};
+use dfp_sdk::prep::Profile;
 use dfp_sdk::prep::commands::{EventKind, SessionEvents, SessionRules};
 use dfp_sdk::prep::sessionize::{Bounds, NUMBER_EVENTS, Sessionize};
-use dfp_sdk::prep::Profile;
 use dfp_sdk::{Progress, expand};
 
 use super::tables::Tables;

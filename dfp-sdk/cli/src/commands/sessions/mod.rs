@@ -46,13 +46,15 @@ fn events_column(schema: &arrow_schema::Schema, named: Option<&str>) -> Result<S
     if let Some(name) = named {
         return Ok(name.to_owned());
     }
-    let lists = schema.fields().iter().filter(|field| {
-        field.name().ends_with("_list") && SessionType::of(field.data_type()).is_some()
-    });
+    let lists = schema
+        .fields()
+        .iter()
+        .filter(|field| field.name().ends_with("_list") && SessionType::of(field.data_type()).is_some());
     match lists.map(|field| field.name()).collect::<Vec<_>>()[..] {
         [name] => Ok(name.clone()),
         [] => {
-            let what = "no column holds sessions (a list of events called `..._list`): name one with --events";
+            let what =
+                "no column holds sessions (a list of events called `..._list`): name one with --events";
             Err(Error::new(ErrorKind::SchemaMismatch, what))
         }
         ref names => {

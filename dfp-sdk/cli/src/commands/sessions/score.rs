@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use dfp_sdk::core::{Result, Sink};
+use dfp_sdk::core::{Error, ErrorKind, Result, Sink};
 use dfp_sdk::sessions::{SessionModels, score_sessions};
 use dfp_sdk::store::Store;
 
@@ -18,6 +18,12 @@ pub(crate) fn run(cli: &Cli, args: &SessionsScoreArgs) -> Result<ExitCode> {
     let cancel = cancel_on_signal();
     let files = dfp_sdk::expand(&args.input.inputs)?;
     let output = Output::new(args.format, args.out.as_deref(), &files)?;
+    let settings = &args.model;
+    if !args.in_sample && (settings.parity || settings.settings.is_some() || !settings.window.is_empty()) {
+        let what =
+            "a stored model has its own settings: --window, --parity and --settings go with --in-sample";
+        return Err(Error::new(ErrorKind::InvalidArgument, what));
+    }
     let counts = if args.in_sample {
         let mut sink = InSample { args, output, sessions: Vec::new(), schema: None };
         input::read(cli, &args.input, &cancel, &mut sink)?

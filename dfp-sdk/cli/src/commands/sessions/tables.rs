@@ -98,16 +98,19 @@ fn open(name: &str) -> Result<(SchemaRef, Batches)> {
         };
         let (schema, batches): (_, Box<dyn Iterator<Item = _> + Send>) = match &magic[..] {
             [b'P', b'A', b'R', b'1', ..] => {
-                let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(e.into()))?;
+                let builder =
+                    ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(e.into()))?;
                 let reader = builder.with_batch_size(ROWS).build().map_err(|e| damaged(e.into()))?;
                 (arrow_array::RecordBatchReader::schema(&reader), Box::new(reader))
             }
             b"ARROW1" => {
-                let reader = FileReader::try_new(BufReader::new(file), None).map_err(|e| damaged(e.into()))?;
+                let reader =
+                    FileReader::try_new(BufReader::new(file), None).map_err(|e| damaged(e.into()))?;
                 (reader.schema(), Box::new(reader))
             }
             [0xFF, 0xFF, 0xFF, 0xFF, ..] => {
-                let reader = StreamReader::try_new(BufReader::new(file), None).map_err(|e| damaged(e.into()))?;
+                let reader =
+                    StreamReader::try_new(BufReader::new(file), None).map_err(|e| damaged(e.into()))?;
                 (reader.schema(), Box::new(reader))
             }
             _ => {

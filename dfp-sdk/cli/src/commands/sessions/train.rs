@@ -34,7 +34,12 @@ pub(crate) fn run(cli: &Cli, args: &SessionsTrainArgs) -> Result<ExitCode> {
             (Some(by), n, 0) => format!(", and {n} by {by}"),
             (Some(by), n, few) => format!(", and {n} by {by}, {few} of which know too few sessions to judge"),
         };
-        format!("{} sessions learned: model {}{entities} in {}", report.sessions, report.model, args.store.display())
+        format!(
+            "{} sessions learned: model {}{entities} in {}",
+            report.sessions,
+            report.model,
+            args.store.display()
+        )
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -50,7 +55,8 @@ impl Sink for Learning<'_> {
     fn bind(&mut self, schema: SchemaRef) -> Result<()> {
         let Self { args, config, context, training } = self;
         let column = events_column(&schema, args.model.events.as_deref())?;
-        let new = SessionTraining::new(&args.name, &column, config.clone(), args.by.clone(), context.clone())?;
+        let new =
+            SessionTraining::new(&args.name, &column, config.clone(), args.by.clone(), context.clone())?;
         *training = Some(new);
         Ok(())
     }

@@ -1,0 +1,119 @@
+//! `dfp sessions show`: the rarest of scored sessions, as a list or a page.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Schema};
+use dfp_sdk::core::{Error, ErrorKind, Result};
+use dfp_sdk::sessions::{WHY, visualise_scored_sessions, with_reasons};
+use dfp_sdk::timeline::{Point, Timeline, TimelineOptions};
+use dfp_sdk::{AtomicFile, iso};
+use serde::Serialize;
+
+use super::tables::Tables;
+use crate::args::{Cli, SessionsShowArgs};
+use crate::commands::print;
+use crate::progress::{printable, say};
+
+pub(crate) fn run(cli: &Cli, args: &SessionsShowArgs) -> Result<ExitCode> {
+    let tables = Tables::new(dfp_sdk::expand(&args.inputs)?)?;
+    let scored = tables.batches().map(|batch| with_reasons(&batch?)).collect::<Result<Vec<_>>>()?;
+    let schema = match scored.first() {
+        Some(first) => first.schema(),
+        None => with_reasons(&RecordBatch::new_empty(dfp_sdk::core::Source::schema(&tables)))?.schema(),
+    };
+    let options = options(args, &schema)?;
+    let timeline = visualise_scored_sessions(&scored, &options)?;
+    if let Some(file) = &args.html {
+        let mut page = AtomicFile::create(file)?;
+        timeline.write_html(&mut page)?;
+        page.finish()?;
+        say(&format!("{}: {}", file.display(), timeline.summary()));
+    } else {
+        say(&timeline.summary());
+    }
+    let rarest = rarest(&timeline, &options, args.top);
+    print(cli, &rarest, || printable(&rarest.iter().map(Rare::to_string).collect::<Vec<_>>().join("\n")))?;
+    std::io::stdout().flush().map_err(|e| Error::io("writing to stdout", e))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The columns named, or those that `dfp sessions score` wrote.
+fn options(args: &SessionsShowArgs, schema: &Schema) -> Result<TimelineOptions> {
+    let find = |what: &str, named: &Option<String>, is: fn(&str, &DataType) -> bool| {
+        let mut fields = schema.fields().iter().filter(|field| is(field.name(), field.data_type()));
+        named.clone().or_else(|| fields.next().map(|field| field.name().clone())).ok_or_else(|| {
+            let what = format!("no column looks like the {what}: name it, or score the sessions first");
+            Error::new(ErrorKind::SchemaMismatch, what)
+        })
+    };
+    let time = find("time (--time)", &args.time, |name, of| {
+        name.ends_with("_min") && matches!(of, DataType::Timestamp(..))
+    })?;
+    let score = find("likelihood (--score)", &args.score, |name, of| {
+        name.starts_with("rarest_window") && name.ends_with("_likelihood") && of.is_floating()
+    })?;
+    let window = match (&args.window_column, score.strip_suffix("_likelihood")) {
+        (Some(named), _) => named.clone(),
+        (None, Some(window)) => window.to_owned(),
+        (None, None) => {
+            let what =
+                format!("--score {score} does not tell the column of windows: name it with --window-column");
+            return Err(Error::new(ErrorKind::InvalidArgument, what));
+        }
+    };
+    let mut options = TimelineOptions::new(&time, score, window);
+    options.upper_bound = args.upper_bound;
+    options.source_columns = if args.column.is_empty() {
+        // Whose session it is stands before the time.
+        let identity = schema.fields().iter().map(|field| field.name()).take_while(|name| **name != time);
+        let more = ["number_events", "model", WHY].into_iter().filter(|name| schema.index_of(name).is_ok());
+        identity.cloned().chain(more.map(str::to_owned)).collect()
+    } else {
+        args.column.clone()
+    };
+    if let Some(title) = &args.title {
+        options.title.clone_from(title);
+    }
+    Ok(options)
+}
+
+/// A session of the list.
+#[derive(Serialize)]
+struct Rare<'a> {
+    likelihood: f64,
+    time: String,
+    #[serde(serialize_with = "in_order")]
+    columns: Vec<(&'a str, &'a str)>,
+    window: Vec<&'a str>,
+}
+
+/// The sessions of the least likelihood, the earliest first of equals.
+fn rarest<'a>(timeline: &'a Timeline, options: &'a TimelineOptions, top: usize) -> Vec<Rare<'a>> {
+    let mut points: Vec<Point<'_>> = timeline.points().collect();
+    points.sort_by(|a, b| a.score.total_cmp(&b.score).then(a.time.cmp(&b.time)));
+    points.truncate(top);
+    let rare = |point: Point<'a>| {
+        let columns = options.source_columns.iter().zip(point.sources);
+        let columns = columns.filter_map(|(name, value)| Some((name.as_str(), value?)));
+        Rare {
+            likelihood: point.score,
+            time: iso(point.time),
+            columns: columns.collect(),
+            window: point.window,
+        }
+    };
+    points.into_iter().map(rare).collect()
+}
+
+fn in_order<S: serde::Serializer>(columns: &[(&str, &str)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(columns.iter().copied())
+}
+
+impl std::fmt::Display for Rare<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:<12.4e} {}  [{}]", self.likelihood, self.time, self.window.join(", "))?;
+        self.columns.iter().try_for_each(|(name, value)| write!(f, "\n             {name}: {value}"))
+    }
+}
