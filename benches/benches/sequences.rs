@@ -71,7 +71,7 @@ fn event(builder: &mut SessionsBuilder, dice: &mut Dice, command: u64) {
         }
     }
     let params = params.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
-    builder.event(&format!("Verb{}-TheNounOfCommand", command), params);
+    builder.event(&format!("Verb{command}-TheNounOfCommand"), params);
 }
 
 /// Events, and how often they are taken for that.
