@@ -1,4 +1,4 @@
-//! Writes the first inputs of the border's fuzz targets to `corpus/`, each a small one of its kind, all made by our own code or
+//! Writes the first inputs of the fuzz targets of the border and of models to `corpus/`, each a small one of its kind, all made by our own code or
 //! standing in our own documents: `cargo run --example seeds` in `fuzz/`, before the first `cargo +nightly fuzz run`.
 
 use std::fs;
@@ -6,7 +6,9 @@ use std::io::Result;
 use std::path::Path;
 use std::sync::Arc;
 
+use dfp_core::{FitContext, Model, Trainer};
 use dfp_host::fuzzing::{config, encoded_batch, manifest, remote_batch};
+use dfp_models::sequence::{Config, SequenceTrainer, SessionType, SessionsBuilder};
 use dfp_plugin::arrow_array::types::Int32Type;
 use dfp_plugin::arrow_array::{
     ArrayRef, BooleanArray, DictionaryArray, Int64Array, ListArray, RecordBatch, StringArray, StructArray,
@@ -34,6 +36,11 @@ fn main() -> Result<()> {
         let bytes: Vec<u8> = [2, choice, choice + 3, choice + 6, 8].into_iter().chain([16; 240]).collect();
         seed("arrow_import", &format!("columns-{choice}"), &bytes)?;
     }
+    for kind in [SessionType::CmdsOnly, SessionType::CmdsParamsOnly, SessionType::CmdsParamsValues] {
+        for (name, config) in [("default", Config::default()), ("parity", Config::parity())] {
+            seed("sequence_model", &format!("{kind:?}-{name}"), &sequence_model(kind, config))?;
+        }
+    }
     Ok(())
 }
 
@@ -41,6 +48,18 @@ fn seed(target: &str, name: &str, bytes: &[u8]) -> Result<()> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
     fs::create_dir_all(&corpus)?;
     fs::write(corpus.join(name), bytes)
+}
+
+fn sequence_model(kind: SessionType, config: Config) -> Vec<u8> {
+    let mut sessions = SessionsBuilder::new(kind);
+    for n in 0..12 {
+        sessions.event("Set", [("Identity", Some("x")), ("Force", None)]);
+        sessions.event("Get", [("Identity", Some(["x", "y"][n % 2]))]).end_session();
+    }
+    let column: ArrayRef = Arc::new(sessions.finish());
+    let batch = RecordBatch::try_from_iter([("events", column)]).expect("one column");
+    let trainer = SequenceTrainer::new(config, "events").expect("settings that work");
+    trainer.fit(&batch, &FitContext::default()).and_then(|model| model.save()).expect("it is a model")
 }
 
 /// A column of every shape in memory alone, all of them together, a slice, and no rows.

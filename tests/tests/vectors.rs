@@ -6,6 +6,10 @@
 
 #[path = "vectors/autoencoder.rs"]
 mod autoencoder;
+#[path = "vectors/exchange_demo.rs"]
+mod exchange_demo;
+#[path = "vectors/sequences_model.rs"]
+mod sequences_model;
 #[path = "vectors/small.rs"]
 mod small;
 #[path = "vectors/values.rs"]
@@ -57,9 +61,9 @@ const FOLDERS: &[(&str, &[(&str, Run)])] = &[
         "sequences",
         &[
             ("cmd", Run::NotYet),
-            ("errors", Run::NotYet),
-            ("exchange", Run::NotYet),
-            ("model", Run::NotYet),
+            ("errors", Run::Now(sequences_model::errors)),
+            ("exchange", Run::Now(sequences_model::exchange)),
+            ("model", Run::Now(sequences_model::model)),
             ("sessionize", Run::NotYet),
             ("visualise", Run::NotYet),
         ],

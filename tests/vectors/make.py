@@ -12,8 +12,8 @@ from statistics import NormalDist, median_low
 DFP = {"format": 1, "origin": "computed", "versions": {}}
 
 
-def write(name, vector):
-    with open(f"dfp/{name}.json", "w") as out:
+def write(name, vector, folder="dfp"):
+    with open(f"{folder}/{name}.json", "w") as out:
         json.dump({**DFP, **vector}, out, separators=(",", ":"))
         out.write("\n")
 
@@ -285,7 +285,154 @@ def ae():
     return vector
 
 
+class Sequences:
+    """A Markov model of sessions, as dense tables and closed formulas. An event is a command, or a command and parameters."""
+
+    def __init__(self, kind, sessions, modellable):
+        self.kind, self.sessions = kind, [[self.event(e) for e in s] for s in sessions]
+        events = [e for s in self.sessions for e in s]
+        self.commands = sorted({c for c, _ in events})
+        self.k = len(self.commands) + 2
+        self.n = {c: sum(1 for d, _ in events if d == c) for c in self.commands}
+        self.total = len(events) + 2 * len(sessions) + 2 * self.k**2
+        chains = [["S", *[("c", c) for c, _ in s], "E"] for s in self.sessions]
+        self.pairs = [pair for chain in chains for pair in zip(chain, chain[1:])]
+        self.having = {c: [p for d, p in events if d == c] for c in self.commands}
+        names = sorted({q for _, p in events for q in p})
+        self.values = {q: [p[q] for _, p in events if p.get(q)] for q in names}
+        shown = {q: sum(q in p for _, p in events) for q in names}
+        distinct = {q: len(set(v)) for q, v in self.values.items()}
+        fits = lambda q: 0 < distinct[q] <= 20 and shown[q] >= max(20, 10 * distinct[q])
+        self.modelled = [q for q in names if (fits(q) if modellable is None else q in modellable)]
+        if kind != "cmds_params_values":
+            self.modelled = None
+
+    @staticmethod
+    def event(e):
+        if isinstance(e, str):
+            return e, {}
+        return e[0], e[1] if isinstance(e[1], dict) else {q: None for q in e[1]}
+
+    def trans(self, a, b):
+        row = sum(1 for x, _ in self.pairs if x == a)
+        return (self.pairs.count((a, b)) + 1) / (row + self.k)
+
+    def prior(self, c):
+        if c == "E":
+            return (len(self.sessions) + self.k) / self.total
+        return (self.n.get(c, 0) + 2 * self.k) / self.total
+
+    def factor(self, e, root=True):
+        command, params = e
+        if not params:
+            return 1.0
+        seen = self.having.get(command, [])
+        table = sorted({q for p in seen for q in p})
+        p = lambda q: (sum(q in other for other in seen) + 1) / (len(seen) + 2 * self.k)
+        logs = [math.log(p(q)) if q in params else math.log1p(-p(q)) for q in table] + [math.log1p(-p("no such"))]
+        for q in set(params) & set(table) & set(self.modelled or []):
+            known = self.values[q]
+            count = known.count(params[q]) if params[q] else 0
+            logs.append(math.log((count + 1) / (len(known) + len(set(known)) + 1)))
+        return math.exp(sum(logs) / (len(logs) if root else 1))
+
+    def log(self, window, start, end):
+        first = self.trans("S", ("c", window[0][0])) if start else self.prior(window[0][0])
+        logs = [math.log(first), *[math.log(self.factor(e)) for e in window]]
+        logs += [math.log(self.trans(("c", a[0]), ("c", b[0]))) for a, b in zip(window, window[1:])]
+        return sum(logs) + (math.log(self.trans(("c", window[-1][0]), "E")) if end else 0.0)
+
+    def windows(self, session, length, tokens):
+        k = len(session)
+        for i in range(k + tokens - length + 1):
+            window, end = session[i : i + length], i + length > k
+            yield math.exp(self.log(window, tokens and i == 0, end) if window else math.log(self.prior("E")))
+
+    def scores(self, longest, long=False):
+        scores = {"windows": []}
+        for suffix, t in [("tokens", True), ("no_tokens", False)]:
+            logs = [self.log(s, t, t) for s in self.sessions]
+            scores["log_likelihood_" + suffix] = logs
+            scores["likelihood_" + suffix] = [math.exp(v) for v in logs]
+            scores["geomean_" + suffix] = [math.exp(v / len(s)) for v, s in zip(logs, self.sessions)]
+        for length in range(1, longest + 1):
+            for tokens in [True, False]:
+                every = [list(self.windows(s, length, tokens)) for s in self.sessions]
+                least = [min(w, default=None) for w in every]
+                near = [[i for i, v in enumerate(w) if v <= m * (1 + 1e-12)] for w, m in zip(every, least)]
+                for root in [1, length]:
+                    scores["windows"].append(
+                        {
+                            "window_len": length, "tokens": tokens, "geo_mean": root == length,
+                            "rarest_likelihood": [m and m ** (1 / root) for m in least],
+                            "rarest_start": [n[0] if n else None for n in near],
+                            "rarest_window_items": [
+                                min(length, len(s) - n[0]) if n else 0 for n, s in zip(near, self.sessions)
+                            ],
+                            "near_ties": [
+                                {"session": i, "starts": n} for i, n in enumerate(near) if len(n) > 1
+                            ],
+                            **({} if root > 1 else {"all_window_likelihoods": every}),
+                        }
+                    )  # fmt: skip
+        return scores
+
+    def sets(self, root):
+        printed = lambda q, v: f"{q} --- {v}" if q in (self.modelled or []) else q
+        sets = {}
+        for command, params in (e for s in self.sessions for e in s):
+            key = tuple(sorted(printed(q, v) for q, v in params.items()))
+            sets[command, key] = self.factor((command, params), root)
+        return [{"cmd": c, "key": list(key), "prob": p} for (c, key), p in sorted(sets.items())]
+
+
+def sequences():
+    rng = random.Random(7)
+    kinds = ["cmds_only", "cmds_params_only", "cmds_params_values"]
+
+    def event(kind, commands):
+        command = f"Cmd-{rng.randrange(commands)}"
+        names = [f"p{n}" for n in range(6) if rng.random() < 0.3]
+        value = lambda q: rng.choice([None, "", "a", "b", f"v{rng.randrange(40)}" if q == "p5" else "c"])
+        return {kinds[0]: command, kinds[1]: [command, names], kinds[2]: [command, {q: value(q) for q in names}]}[kind]
+
+    def case(name, kind, sessions, modellable=None, longest=4, unseen=()):
+        model = Sequences(kind, sessions, modellable)
+        found = {
+            "id": name, "session_type": kind, "sessions": sessions, "modellable_override": modellable,
+            "modellable_params": model.modelled, "scores": model.scores(longest),
+        }  # fmt: skip
+        if kind != kinds[0]:
+            found["setof_params_cond_cmd"] = {"geo_mean": model.sets(True), "plain": model.sets(False)}
+        found["unseen_queries"] = [
+            {
+                "window": w, "use_start": s, "use_end": e,
+                "likelihood": math.exp(model.log([model.event(v) for v in w], s, e)),
+            }
+            for w in unseen for s in [True, False] for e in [True, False]
+        ]  # fmt: skip
+        return found
+
+    cases = []
+    for kind in kinds:
+        dressed = lambda c, p: {kinds[0]: c, kinds[1]: [c, sorted(p)], kinds[2]: [c, p]}[kind]
+        unseen = [
+            [dressed("Cmd-1", {"p0": "a", "new": "x"}), dressed("never", {"p0": "a"})],
+            [dressed("Cmd-0", {}), dressed("Cmd-0", {"p1": "unseen", "p2": ""}), dressed("Cmd-2", {"p5": None})],
+        ]
+        for commands, count, most in [(1, 1, 1), (3, 6, 5), (9, 20, 8)]:
+            sessions = [[event(kind, commands) for _ in range(rng.randint(1, most))] for _ in range(count)]
+            cases.append(case(f"{kind}_{count}", kind, sessions, unseen=unseen if commands == 9 else ()))
+        long = [[event(kind, 12) for _ in range(400)], [event(kind, 12)]]
+        cases.append(case(f"{kind}_long", kind, long, longest=0))
+    named = [[event(kinds[2], 2) for _ in range(3)] for _ in range(8)]
+    cases.append(case("named_values", kinds[2], named, ["p1", "p5", "none"]))
+    cases.append(case("odd_names", kinds[0], [["", "##END##", ""], ["é", "", "##UNK##", "##START##"]]))
+    return {"cases": cases}
+
+
 write("embedding_sizes", embedding())
 write("swap_cases", swap())
 write("scalers_cases", scalers())
 write("ae_three_kinds", ae())
+write("model_own", sequences(), "sequences")

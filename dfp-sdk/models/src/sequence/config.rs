@@ -19,6 +19,7 @@ const MOST_WINDOWS: usize = 16;
 /// become scores.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)] // Settings that do not depend on each other.
 pub struct Config {
     /// Lengths of the windows whose rarest one is looked for in every session, in events, each at least 1. The first one
     /// makes the score.

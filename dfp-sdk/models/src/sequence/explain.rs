@@ -10,7 +10,6 @@ use arrow_array::{Array, StringArray};
 use super::Sessions;
 use super::counts::BOUNDARY;
 use super::parameters::{Found, Parameters};
-use super::vocabulary::UNKNOWN;
 use crate::{Error, Result};
 
 /// What a factor of a likelihood speaks of.
@@ -129,6 +128,13 @@ impl fmt::Display for Reason<'_> {
     }
 }
 
+impl Reason<'_> {
+    /// A factor of an event that is not named yet.
+    fn new(kind: ReasonKind, probability: f64) -> Self {
+        Self { event: 0, kind, from: None, to: None, parameter: None, value: None, probability }
+    }
+}
+
 /// The least likely of the reasons offered, likeliest last; of equal ones, those offered first.
 pub(super) struct Rarest<'a> {
     most: usize,
@@ -167,33 +173,32 @@ impl<'a> Parameters<'a> {
             let event = events.start + item;
             let before = (item > span.items.start).then(|| event - 1);
             let from = before.map(|before| sessions.name(before));
-            let blank = Reason { from, to: None, parameter: None, value: None, probability: 1.0, ..START };
+            let row = before.map(number);
             if event == events.end {
-                let probability = match before {
-                    Some(before) => self.probabilities.transition(number(before), BOUNDARY),
+                let probability = match row {
+                    Some(row) => self.probabilities.transition(row, BOUNDARY),
                     None => self.probabilities.prior(BOUNDARY),
                 };
-                rarest.offer(Reason { event: item - 1, kind: ReasonKind::End, probability, ..blank });
+                let reason = Reason::new(ReasonKind::End, probability);
+                rarest.offer(Reason { event: item - 1, from, ..reason });
                 continue;
             }
-            let command = number(event);
-            let (kind, probability) = match before {
-                Some(before) => {
-                    (ReasonKind::Transition, self.probabilities.transition(number(before), command))
-                }
+            let (command, to) = (number(event), Some(sessions.name(event)));
+            let (kind, probability) = match row {
+                Some(row) => (ReasonKind::Transition, self.probabilities.transition(row, command)),
                 None if span.tokens && item == 0 => {
                     (ReasonKind::Start, self.probabilities.transition(BOUNDARY, command))
                 }
                 None => (ReasonKind::Transition, self.probabilities.prior(command)),
             };
-            let to = Some(sessions.name(event));
-            rarest.offer(Reason { event: item, kind, to, probability, ..blank });
+            rarest.offer(Reason { event: item, from, to, ..Reason::new(kind, probability) });
             self.explain_params(sessions, event, command, &mut found, &mut |reason| {
-                rarest.offer(Reason { event: item, to, from: None, ..reason });
+                rarest.offer(Reason { event: item, to, ..reason });
             });
         }
     }
 
+    /// Offers the factors of an event's parameters, those missing from it included.
     fn explain_params(
         self,
         sessions: &Sessions<'a>,
@@ -212,38 +217,26 @@ impl<'a> Parameters<'a> {
                 continue;
             };
             let name = Some(sessions.param_name(place));
-            let probability = self.probabilities.presence(command, seen);
-            offer(Reason { kind: ReasonKind::Parameter, parameter: name, probability, ..START });
+            let reason = Reason::new(ReasonKind::Parameter, self.probabilities.presence(command, seen));
+            offer(Reason { parameter: name, ..reason });
             if let Some(probability) = self.value(sessions, parameter, place) {
                 let value = sessions.value(place);
-                offer(Reason { kind: ReasonKind::Value, parameter: name, value, probability, ..START });
+                offer(Reason { parameter: name, value, ..Reason::new(ReasonKind::Value, probability) });
             }
         }
         if let Some(place) = unseen.filter(|_| self.config.unseen_parameters) {
             let name = Some(sessions.param_name(place));
-            let probability = self.probabilities.presence(command, 0.0);
-            offer(Reason { kind: ReasonKind::Parameter, parameter: name, probability, ..START });
+            let reason = Reason::new(ReasonKind::Parameter, self.probabilities.presence(command, 0.0));
+            offer(Reason { parameter: name, ..reason });
         }
         let present = |parameter: u32| found.binary_search_by_key(&parameter, |(found, _)| *found).is_ok();
         let usual = &self.probabilities.command(command).usual;
         let missing = usual.iter().filter(|parameter| !present(**parameter)).take(self.config.reasons);
         for parameter in missing {
-            debug_assert_ne!(*parameter, UNKNOWN);
             let seen = self.probabilities.seen(command, *parameter).unwrap_or(0.0);
             let name = Some(self.probabilities.counts.parameters.name(*parameter));
-            let probability = self.probabilities.absence(command, seen);
-            offer(Reason { kind: ReasonKind::MissingParameter, parameter: name, probability, ..START });
+            let reason = Reason::new(ReasonKind::MissingParameter, self.probabilities.absence(command, seen));
+            offer(Reason { parameter: name, ..reason });
         }
     }
 }
-
-/// A reason that says nothing yet.
-const START: Reason<'static> = Reason {
-    event: 0,
-    kind: ReasonKind::Start,
-    from: None,
-    to: None,
-    parameter: None,
-    value: None,
-    probability: 1.0,
-};

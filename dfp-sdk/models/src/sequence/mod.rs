@@ -519,7 +519,7 @@ impl Model for SequenceModel {
     /// window that made the score.
     fn score(&self, batch: &RecordBatch) -> dfp_core::Result<RecordBatch> {
         let sessions = Sessions::of_batch(batch, &self.column)?;
-        Ok(score::Scores::of(self, sessions)?.into_batch()?)
+        Ok(score::Judged::of(self, sessions)?.into_batch()?)
     }
 
     fn save(&self) -> dfp_core::Result<Vec<u8>> {

@@ -212,8 +212,7 @@ impl Probabilities {
             *shares.entry(Some(value)).or_default() += seen + 1.0;
         }
         let total: f64 = shares.values().sum();
-        shares.values_mut().for_each(|share| *share /= total);
-        shares
+        shares.into_iter().map(|(value, share)| (value, share / total)).collect()
     }
 }
 

@@ -14,7 +14,7 @@ use super::{RarestWindow, SequenceModel, Sessions};
 use crate::Result;
 
 /// Scores of the sessions of one batch.
-pub(super) struct Scores<'a> {
+pub(super) struct Judged<'a> {
     model: &'a SequenceModel,
     sessions: Sessions<'a>,
     scores: Vec<f64>,
@@ -27,10 +27,10 @@ pub(super) struct Scores<'a> {
     reasons: Reasons,
 }
 
-impl<'a> Scores<'a> {
+impl<'a> Judged<'a> {
     pub(super) fn of(model: &'a SequenceModel, sessions: Sessions<'a>) -> Result<Self> {
         let (n, windows) = (sessions.len(), model.config.windows.len());
-        let mut scores = Self {
+        let mut all = Self {
             model,
             sessions,
             scores: Vec::with_capacity(n),
@@ -44,30 +44,30 @@ impl<'a> Scores<'a> {
         let (config, abstains) = (&model.config, model.abstains());
         model.each(&sessions, |session, chain| {
             let (tokens, events) = (config.tokens, chain.events());
-            for (rarest, length) in scores.rarest.iter_mut().zip(&config.windows) {
+            for (rarest, length) in all.rarest.iter_mut().zip(&config.windows) {
                 rarest.push(chain.rarest(*length, tokens));
             }
             let whole = chain.whole(tokens, tokens);
-            scores.likelihoods.push(whole.value());
-            scores.logarithms.push(whole.ln());
-            scores.means.push(whole.root(events));
+            all.likelihoods.push(whole.value());
+            all.logarithms.push(whole.ln());
+            all.means.push(whole.root(events));
             let items = events + usize::from(tokens);
-            let scored = match scores.rarest[0][session] {
+            let scored = match all.rarest[0][session] {
                 Some(window) => Some((window.start..window.start + config.windows[0], window.likelihood)),
                 None => config.short_sessions.then_some((0..items, whole)),
             };
             let scored = scored.filter(|_| !abstains);
-            scores.abstained.push(scored.is_none());
+            all.abstained.push(scored.is_none());
             let mut rarest = Rarest::new(config.reasons);
-            scores.scores.push(scored.map_or(0.0, |(items, likelihood)| {
+            all.scores.push(scored.map_or(0.0, |(items, likelihood)| {
                 let mean = if config.geometric_mean { items.len() } else { 1 };
                 model.parameters().explain(&sessions, &Span { session, items, tokens }, &mut rarest);
                 // The logarithm of a probability; never -0.
                 0.0_f64.max(-likelihood.ln() / mean as f64)
             }));
-            scores.reasons.push(&rarest.reasons);
+            all.reasons.push(&rarest.reasons);
         })?;
-        Ok(scores)
+        Ok(all)
     }
 
     /// The columns, `score` first.
