@@ -1,5 +1,6 @@
-//! Writes the first inputs of the fuzz targets of the border and of models to `corpus/`, each a small one of its kind, all made by our own code or
-//! standing in our own documents: `cargo run --example seeds` in `fuzz/`, before the first `cargo +nightly fuzz run`.
+//! Writes the first inputs of the fuzz targets of the border, of `commands` and of models to `corpus/`, each a small one of its
+//! kind, all made by our own code or standing in our own documents: `cargo run --example seeds` in `fuzz/`, before the first
+//! `cargo +nightly fuzz run`.
 
 use std::fs;
 use std::io::Result;
@@ -28,6 +29,9 @@ fn main() -> Result<()> {
     for (index, (schema, value)) in CONFIGS.iter().enumerate() {
         config(schema, value).expect("it fits");
         seed("config", &format!("config-{index}"), format!("{schema}\n{value}").as_bytes())?;
+    }
+    for (index, text) in PARAMETERS.iter().enumerate() {
+        seed("commands", &format!("parameters-{index}"), text.as_bytes())?;
     }
     // One column of each type, then all columns of three types: count, types, rows, and bytes for buffers and counts.
     for choice in 0..10_u8 {
@@ -99,6 +103,14 @@ fn manifests() -> Vec<String> {
         format!("{head}{sealed}{signed}{component}{gap}"),
     ]
 }
+
+/// Parameters of commands in each form.
+const PARAMETERS: [&str; 4] = [
+    r#"[{"Name": "Identity", "Value": "ann"}, {"Name": "Force", "Value": null, "More": [1]}]"#,
+    r#"{"ids": ["1", 2.5e3], "dry": true, "tags": {"a": null, "\u00e9": "\""}, "n": -7}"#,
+    "C:\\Windows\\Explorer.EXE",
+    "null",
+];
 
 /// Schemas, each with a configuration that fits; together they have every keyword that is checked.
 const CONFIGS: [(&str, &str); 4] = [

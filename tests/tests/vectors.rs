@@ -10,6 +10,8 @@ mod autoencoder;
 mod exchange_demo;
 #[path = "vectors/sequences_model.rs"]
 mod sequences_model;
+#[path = "vectors/sequences_sessions.rs"]
+mod sequences_sessions;
 #[path = "vectors/small.rs"]
 mod small;
 #[path = "vectors/values.rs"]
@@ -34,7 +36,7 @@ enum Run {
 }
 
 /// Files of a folder whose kind has one of these names are run so. The kind is the file's field `kind`; files without
-/// one are named by the part of the file name before the first `_`.
+/// one are named by the longest beginning of the file name that is known and ends before a `_`.
 const FOLDERS: &[(&str, &[(&str, Run)])] = &[
     (
         "dfp",
@@ -60,11 +62,12 @@ const FOLDERS: &[(&str, &[(&str, Run)])] = &[
     (
         "sequences",
         &[
-            ("cmd", Run::NotYet),
+            ("cmd", Run::Now(sequences_sessions::commands)),
             ("errors", Run::Now(sequences_model::errors)),
             ("exchange", Run::Now(sequences_model::exchange)),
+            ("exchange_sessions", Run::Now(sequences_sessions::exchange)),
             ("model", Run::Now(sequences_model::model)),
-            ("sessionize", Run::NotYet),
+            ("sessionize", Run::Now(sequences_sessions::cut)),
             ("visualise", Run::NotYet),
         ],
     ),
@@ -121,7 +124,9 @@ impl Summary {
         let text = std::fs::read_to_string(file).map_err(|e| e.to_string())?;
         let vector: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
         let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let kind = vector["kind"].as_str().unwrap_or_else(|| stem.split('_').next().unwrap_or_default());
+        let beginnings = stem.match_indices('_').map(|(end, _)| &stem[..end]).chain([stem.as_str()]);
+        let known = beginnings.filter(|name| kinds.iter().any(|(known, _)| known == name)).last();
+        let kind = vector["kind"].as_str().or(known).unwrap_or(&stem);
         let run = kinds.iter().find(|(known, _)| *known == kind).map(|(_, run)| *run);
         let label = format!("{folder}/{kind}");
         match run {
