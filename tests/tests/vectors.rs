@@ -6,6 +6,8 @@
 
 #[path = "vectors/autoencoder.rs"]
 mod autoencoder;
+#[path = "vectors/sequences_timeline.rs"]
+mod sequences_timeline;
 #[path = "vectors/small.rs"]
 mod small;
 #[path = "vectors/values.rs"]
@@ -25,6 +27,8 @@ use serde_json::Value;
 enum Run {
     /// Checks the file's cases, panicking on a wrong one; answers with their number.
     Now(fn(&Value) -> usize),
+    /// The same, with the folder of the file: its cases speak of others beside it.
+    Beside(fn(&Value, &Path) -> usize),
     /// The part of dfp it speaks of is not built yet.
     NotYet,
 }
@@ -61,7 +65,7 @@ const FOLDERS: &[(&str, &[(&str, Run)])] = &[
             ("exchange", Run::NotYet),
             ("model", Run::NotYet),
             ("sessionize", Run::NotYet),
-            ("visualise", Run::NotYet),
+            ("visualise", Run::Beside(sequences_timeline::visualise)),
         ],
     ),
     (
@@ -126,9 +130,14 @@ impl Summary {
                 *self.later.entry(label).or_default() += 1;
                 Ok(())
             }
-            Some(Run::Now(run)) => {
-                let cases = catch_unwind(AssertUnwindSafe(|| run(&vector)))
-                    .map_err(|panic| dfp_core::panic_text(&*panic))?;
+            Some(run @ (Run::Now(_) | Run::Beside(_))) => {
+                let beside = file.parent().unwrap_or(Path::new("."));
+                let cases = catch_unwind(AssertUnwindSafe(|| match run {
+                    Run::Now(run) => run(&vector),
+                    Run::Beside(run) => run(&vector, beside),
+                    Run::NotYet => 0,
+                }))
+                .map_err(|panic| dfp_core::panic_text(&*panic))?;
                 let counts = self.run.entry(label).or_default();
                 *counts = (counts.0 + 1, counts.1 + cases);
                 if cases == 0 { Err("it holds no case".into()) } else { Ok(()) }
