@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use arrow_array::builder::{ListBuilder, StringBuilder};
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMillisecondArray, UInt32Array};
-use dfp_sdk::sessions::visualise_scored_sessions;
-use dfp_sdk::timeline::TimelineOptions;
+use dfp_sdk::timeline::{Timeline, TimelineOptions};
 
 /// Monday, 2 March 2026, 00:00 UTC, and an hour; in milliseconds.
 const START: i64 = 1_772_409_600_000;
@@ -52,7 +51,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "hostile" => HOSTILE.into(),
             _ => "Exchange sessions".into(),
         };
-        let timeline = visualise_scored_sessions([&batch(&sessions)?], &options)?;
+        let timeline = Timeline::new([&batch(&sessions)?], &options)?;
         timeline.write_html(File::create(directory.join(format!("{name}.html")))?)?;
         println!("{name}: {}", timeline.summary());
     }

@@ -12,6 +12,8 @@ mod exchange_demo;
 mod sequences_model;
 #[path = "vectors/sequences_sessions.rs"]
 mod sequences_sessions;
+#[path = "vectors/sequences_timeline.rs"]
+mod sequences_timeline;
 #[path = "vectors/small.rs"]
 mod small;
 #[path = "vectors/values.rs"]
@@ -31,6 +33,8 @@ use serde_json::Value;
 enum Run {
     /// Checks the file's cases, panicking on a wrong one; answers with their number.
     Now(fn(&Value) -> usize),
+    /// The same, with the folder of the file: its cases speak of others beside it.
+    Beside(fn(&Value, &Path) -> usize),
     /// The part of dfp it speaks of is not built yet.
     NotYet,
 }
@@ -68,7 +72,7 @@ const FOLDERS: &[(&str, &[(&str, Run)])] = &[
             ("exchange_sessions", Run::Now(sequences_sessions::exchange)),
             ("model", Run::Now(sequences_model::model)),
             ("sessionize", Run::Now(sequences_sessions::cut)),
-            ("visualise", Run::NotYet),
+            ("visualise", Run::Beside(sequences_timeline::visualise)),
         ],
     ),
     (
@@ -135,9 +139,14 @@ impl Summary {
                 *self.later.entry(label).or_default() += 1;
                 Ok(())
             }
-            Some(Run::Now(run)) => {
-                let cases = catch_unwind(AssertUnwindSafe(|| run(&vector)))
-                    .map_err(|panic| dfp_core::panic_text(&*panic))?;
+            Some(run @ (Run::Now(_) | Run::Beside(_))) => {
+                let beside = file.parent().unwrap_or(Path::new("."));
+                let cases = catch_unwind(AssertUnwindSafe(|| match run {
+                    Run::Now(run) => run(&vector),
+                    Run::Beside(run) => run(&vector, beside),
+                    Run::NotYet => 0,
+                }))
+                .map_err(|panic| dfp_core::panic_text(&*panic))?;
                 let counts = self.run.entry(label).or_default();
                 *counts = (counts.0 + 1, counts.1 + cases);
                 if cases == 0 { Err("it holds no case".into()) } else { Ok(()) }

@@ -42,9 +42,23 @@ function setBound(bound) {
   showAllScores();
 }
 
+// What the chart may show of the scores: all within the bound.
+const allScores = () => scoreRange(view.scale, lowest, shownCount ? scores[byScore[shownCount - 1]] : highest);
+
 function showAllScores() {
-  const high = shownCount ? scores[byScore[shownCount - 1]] : highest;
-  [view.low, view.high] = scoreRange(view.scale, lowest, high);
+  [view.low, view.high] = allScores();
+}
+
+// The range nearest to that from `from` to `to` that is no narrower than `narrowest`, and inside the one from `first` to `last`.
+function fitted(from, to, narrowest, first, last) {
+  const span = Math.min(Math.max(to - from, narrowest), last - first);
+  const start = Math.min(Math.max((from + to - span) / 2, first), last - span);
+  return [start, start + span];
+}
+
+function showScores(low, high) {
+  const [bottom, top] = allScores();
+  [view.low, view.high] = fitted(low, high, (top - bottom) / 1e4, bottom, top);
 }
 
 // Where the sessions are on the axis.
@@ -56,12 +70,8 @@ function setScale(scale) {
   showAllScores();
 }
 
-// Shows this time, or as near to it as there is: never beyond the strip.
 function showTime(from, to) {
-  const span = Math.min(Math.max(to - from, NARROWEST), stripTo - stripFrom);
-  const middle = (from + to) / 2;
-  view.from = Math.min(Math.max(middle - span / 2, stripFrom), stripTo - span);
-  view.to = view.from + span;
+  [view.from, view.to] = fitted(from, to, NARROWEST, stripFrom, stripTo);
 }
 
 function zoomTime(factor, around = (view.from + view.to) / 2) {
@@ -69,8 +79,7 @@ function zoomTime(factor, around = (view.from + view.to) / 2) {
 }
 
 function zoomScore(factor, around) {
-  view.low = around - (around - view.low) * factor;
-  view.high = around + (view.high - around) * factor;
+  showScores(around - (around - view.low) * factor, around + (view.high - around) * factor);
 }
 
 function reset() {
@@ -360,7 +369,7 @@ function dragPan(at) {
   const time = (drag.x - at.x) / plotWidth() * (begun.to - begun.from);
   showTime(begun.from + time, begun.to + time);
   const height = (at.y - drag.y) / plotHeight() * (begun.high - begun.low);
-  [view.low, view.high] = [begun.low + height, begun.high + height];
+  showScores(begun.low + height, begun.high + height);
   changed();
 }
 
@@ -407,7 +416,7 @@ function click(at, adds) {
 function zoomToBox({ left, right, top, bottom }) {
   const [from, to, low, high] = [timeAt(left), timeAt(right), heightAt(bottom), heightAt(top)];
   if (right - left > 8) showTime(from, to);
-  if (bottom - top > 8) [view.low, view.high] = [low, high];
+  if (bottom - top > 8) showScores(low, high);
 }
 
 function selectBox({ left, right, top, bottom }, adds) {

@@ -15,6 +15,7 @@ function startControls() {
   element("help").addEventListener("click", showKeys);
   KEYS["?"] = showKeys;
 
+  if (data.upper_bound !== null) boundInput.placeholder = scoreText(data.upper_bound);
   boundSlider.max = levels.length - 1;
   boundSlider.addEventListener("input", () => { setBound(levels[boundSlider.value]); changed(); });
   boundInput.addEventListener("change", () => {

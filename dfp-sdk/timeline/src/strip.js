@@ -5,9 +5,9 @@ const HANDLES = { from: element("from"), to: element("to") };
 let strip;
 
 function drawStrip(u) {
-  const [low, high] = scoreRange(view.scale, lowest, shownCount ? scores[byScore[shownCount - 1]] : highest);
+  const [low, high] = allScores();
   const margin = (high - low) * .04;
-  drawDots(u, { from: stripFrom, to: stripTo, low: low - margin, high: high + margin }, 2.5);
+  drawDots(u, { from: stripFrom, to: stripTo, low: low - margin, high: high + margin }, shownCount > 2000 ? 2.5 : 4);
 }
 
 const stripOptions = {

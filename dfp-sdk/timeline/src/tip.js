@@ -51,6 +51,8 @@ function showTip() {
   placeTip();
 }
 
+addEventListener("scroll", () => { if (!tip.hidden) placeTip(); }, true);
+
 // To the right of the session or, where there is no room, to the left.
 function placeTip() {
   const box = chart.over.getBoundingClientRect();

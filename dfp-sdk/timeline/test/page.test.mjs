@@ -163,6 +163,7 @@ test("a bound given to the SDK is where the page begins", async t => {
   const page = await open(t, "bound");
   assert.match(await read(page, "summary"), /^6 of 400 sessions, 268 above 0.001/);
   assert.equal(await page.inputValue("#bound"), "");
+  assert.equal(await page.getAttribute("#bound", "placeholder"), "0.001");
 });
 
 test("wheel, drag, box, strip and buttons move the time in view", async t => {
