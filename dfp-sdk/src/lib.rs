@@ -25,6 +25,8 @@ mod progress;
 #[cfg(feature = "runs")]
 mod run;
 #[cfg(feature = "runs")]
+mod stream;
+#[cfg(feature = "runs")]
 mod train;
 
 #[cfg(feature = "runs")]
