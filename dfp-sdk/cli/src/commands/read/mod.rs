@@ -15,7 +15,7 @@ use arrow_schema::SchemaRef;
 use dfp_sdk::core::{Error, ErrorKind, Level, Pipeline, Reject, Result, Sink, Source};
 use dfp_sdk::host::{Kind, LocalHost, Plugins};
 use dfp_sdk::prep::{Deduplicate, EntityColumn, Profile};
-use dfp_sdk::{Progress, SecretsConfig, expand};
+use dfp_sdk::{Progress, expand};
 use serde_json::{Map, Value};
 
 use self::output::Output;
@@ -110,9 +110,7 @@ fn host(
                 lock(&rejected).line(&line);
             }
         });
-    let secrets =
-        SecretsConfig { directory: args.secrets.clone(), environment: args.secrets_env.clone() }.secrets()?;
-    Ok(match secrets {
+    Ok(match args.secrets.secrets()? {
         Some(secrets) => host.secrets(secrets),
         None => host,
     })
