@@ -48,7 +48,7 @@ pub struct PipelineConfig {
     pub rejects: Option<PathBuf>,
 }
 
-/// `[source]`: which plugin reads which files.
+/// `[source]`: which plugin reads what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceConfig {
@@ -58,12 +58,16 @@ pub struct SourceConfig {
     /// how: see [`Plugins::isolated_by`](dfp_host::Plugins), and the feature `isolation`.
     #[serde(default)]
     pub isolate: bool,
-    /// Files, directories and globs.
+    /// Files, directories and globs. None for a source that reads no files: `config` says what it reads.
     #[serde(default)]
     pub inputs: Vec<String>,
     /// Files are read in periods: `D`ay, `W`eek, `M`onth or a number of hours such as `6h`. Memory is bounded by one.
     #[serde(default = "default_period")]
     pub period: String,
+    /// A source that reads no files is read so many records at a time. Memory is bounded by a few times these, and by 64 MiB
+    /// of them as they come.
+    #[serde(default = "default_period_records")]
+    pub period_records: usize,
     /// What to do with a file that cannot be opened: `fail`, or `skip` and count it.
     #[serde(default)]
     pub unreadable: Unreadable,
@@ -74,6 +78,10 @@ pub struct SourceConfig {
 
 fn default_period() -> String {
     "D".to_owned()
+}
+
+fn default_period_records() -> usize {
+    100_000
 }
 
 /// What to do with a file that cannot be opened.
@@ -212,24 +220,28 @@ pub struct InferConfig {
     /// Records with a higher score become findings; the model's own default if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
-    /// File for findings, JSON lines.
+    /// File for findings, JSON lines. It holds those of one run over files; runs over a source that reads no files add
+    /// theirs.
     pub findings: PathBuf,
     /// Whether the records join the stored history, so that tomorrow's counts and first-seen flags know them.
     pub remember: bool,
-    /// What to do with records that the stored history holds already, from training or an earlier inference.
-    pub known: Known,
+    /// What to do with records that the stored history holds already, from training or an earlier inference. If absent,
+    /// they are scored if they come from files, and skipped if not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known: Option<Known>,
     /// Threads; 0 means all cores.
     pub threads: usize,
 }
 
 /// What inference does with records that the stored history holds already.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Known {
-    /// Score them again: the same files give the same scores, however often.
-    #[default]
+    /// Score them again: the same files give the same scores, however often, as long as the history still holds what came
+    /// before them. A record of a day that the history has let go is scored with what is left, and not remembered.
     Score,
-    /// Reject them as duplicates: logs that are pulled with overlaps give each finding once.
+    /// Reject them as duplicates: logs that are pulled with overlaps give each finding once. Nobody can tell whether a record
+    /// of a day that the history has let go was there: it is rejected as too old.
     Skip,
 }
 
@@ -239,7 +251,7 @@ impl Default for InferConfig {
             threshold: None,
             findings: PathBuf::from("findings.jsonl"),
             remember: true,
-            known: Known::Score,
+            known: None,
             threads: 0,
         }
     }
@@ -271,6 +283,9 @@ impl PipelineConfig {
         let invalid = |what: &str| Err(Error::new(ErrorKind::InvalidConfig, what.to_owned()));
         if self.infer.threshold.is_some_and(|t| !t.is_finite()) {
             return invalid("`infer.threshold` must be a finite number");
+        }
+        if self.source.period_records == 0 {
+            return invalid("`source.period_records` must be at least 1");
         }
         if self.train.generic_rows == 0 {
             return invalid("`train.generic_rows` must be at least 1");
@@ -306,16 +321,12 @@ mod tests {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let config = PipelineConfig::from_file(&path).unwrap();
-            assert!(
-                path.file_stem()
-                    .unwrap()
-                    .to_str()
-                    .unwrap()
-                    .starts_with(config.source.plugin.split('-').next().unwrap())
-            );
+            let plugin = config.source.plugin.rsplit('#').next().unwrap();
+            let stem = path.file_stem().unwrap().to_str().unwrap();
+            assert!(stem.starts_with(plugin.split('-').next().unwrap()), "{stem}");
             read += 1;
         }
-        assert!(read >= 4, "{read}");
+        assert!(read >= 5, "{read}");
     }
 
     #[test]
@@ -324,6 +335,7 @@ mod tests {
             ("[train]\nthreads = 2305843009213693952", "train.threads"),
             ("[infer]\nthreads = 1025", "infer.threads"),
             ("[train]\ngeneric_rows = 0", "train.generic_rows"),
+            ("period_records = 0", "source.period_records"),
         ] {
             let error = PipelineConfig::from_toml(&format!("[source]\nplugin = \"azure-ad\"\n{text}"));
             let error = error.expect_err(text);

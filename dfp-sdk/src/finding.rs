@@ -249,6 +249,12 @@ fn time_text(batch: &RecordBatch, row: usize) -> Result<String> {
     Ok(iso(times(batch)?[row]))
 }
 
+/// Writes one value as one line of JSON.
+pub(crate) fn json_line(out: &mut dyn Write, value: &impl Serialize) -> std::io::Result<()> {
+    serde_json::to_writer(&mut *out, value)?;
+    out.write_all(b"\n")
+}
+
 /// A file that appears whole or not at all: written beside its name, renamed when finished, removed if it never is.
 #[derive(Debug)]
 pub struct AtomicFile {
@@ -281,9 +287,7 @@ impl AtomicFile {
     /// # Errors
     /// If the disk is full or fails.
     pub fn json_line(&mut self, value: &impl Serialize) -> Result<()> {
-        serde_json::to_writer(&mut self.file, value)
-            .map_err(std::io::Error::from)
-            .and_then(|()| self.file.write_all(b"\n"))
+        json_line(&mut self.file, value)
             .map_err(|e| Error::io(format!("writing {}", self.partial.display()), e))
     }
 

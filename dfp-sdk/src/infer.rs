@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
@@ -14,16 +15,18 @@ use dfp_core::{
 };
 use dfp_prep::derive::Deriver;
 use dfp_prep::{ENTITY_AS_WRITTEN, MaxHistory, Seen, split, window};
-use dfp_store::{Snapshot, Store, day_of, model_name, project};
+use dfp_store::{Publication, Snapshot, Store, day_of, model_name, project};
 use serde::Serialize;
 
 use crate::Progress;
 use crate::config::{Known, threads};
-use crate::finding::{FeatureText, FindingReader, FindingsSink, MODEL, strings, times};
+use crate::finding::{FeatureText, FindingReader, FindingsSink, MODEL, json_line, strings, times};
 use crate::run::{
-    Collect, Run, StepTime, Steps, Warnings, add_counters, check_counts, finish, reject_all, without_written,
+    Collect, Input, RejectLines, Run, StepTime, Steps, Warnings, add_counters, check_counts, finish,
+    reject_all, without_written,
 };
-use crate::train::fnv;
+use crate::stream::{self, Owed, Reader};
+use crate::train::{TOO_OLD, fnv};
 
 /// Reason of rejects: neither the entity nor the shared model is in the store.
 pub const NO_MODEL: &str = "no-model";
@@ -71,16 +74,22 @@ struct Scored<'a> {
 
 impl Run {
     /// Scores the inputs and writes findings, and whatever `sinks` want, for example
-    /// [`ScoresSink`](crate::ScoresSink). Needs nothing but the store and the files.
+    /// [`ScoresSink`](crate::ScoresSink). Needs nothing but the store and the source.
     ///
     /// The records join the stored history after each period, those that no model could score included, unless the pipeline
     /// says `remember = false`. Then scoring the same files again gives the same scores. With remembered records it does
     /// too, but for what came late: a record behind which older ones were remembered since then now sees them.
     ///
+    /// A source that reads no files goes on where the last inference came to, or, the first time, the last training. Each
+    /// period is published whole: its records in the history, the position behind them, and its findings, which are then
+    /// added to the findings file (as its rejects are to theirs). A run that fails, is cancelled or killed loses nothing of that, and
+    /// the next one goes on behind the last period published. `sinks` are flushed before their period is published, and so
+    /// may see a period again that never was. To cancel such a run is to end it: no error.
+    ///
     /// # Errors
     /// If there is no store, an input cannot be read or a result cannot be written, or the run is cancelled.
     pub fn infer(&self, sinks: &mut [&mut dyn Sink], progress: &mut dyn Progress) -> Result<InferReport> {
-        let periods = self.periods()?;
+        let input = self.input()?;
         let store = Store::open_existing(&self.config.store.path)?;
         // If one cannot be read, that is for the records that need it.
         if store.snapshot()?.models().is_ok_and(|models| models.is_empty()) {
@@ -89,51 +98,41 @@ impl Run {
         }
         let threshold = self.config.infer.threshold.unwrap_or_else(|| self.config.model.default_threshold());
         let reader = FindingReader::new(threshold, self.feature_texts());
-        let mut findings = FindingsSink::create(&self.config.infer.findings, reader)?;
         let mut report = InferReport { threshold, ..InferReport::default() };
         let mut steps = Steps::default();
-        steps.time("score", || {
-            let mut all: Vec<&mut dyn Sink> = vec![&mut findings];
-            all.extend(sinks.iter_mut().map(|sink| &mut **sink as &mut dyn Sink));
-            self.score_periods(&store, &periods, &mut all, &mut report, progress)
+        steps.time("score", || match &input {
+            Input::Files(periods) => self.infer_files(&store, periods, reader, sinks, &mut report, progress),
+            Input::Stream => self.infer_stream(&store, reader, sinks, &mut report, progress),
         })?;
-        report.findings = findings.findings();
         report.steps = steps.0;
         Ok(report)
     }
 
-    fn score_periods(
+    fn infer_files(
         &self,
         store: &Store,
         periods: &[Vec<String>],
+        reader: FindingReader,
         sinks: &mut [&mut dyn Sink],
         report: &mut InferReport,
         progress: &mut dyn Progress,
     ) -> Result<()> {
+        let mut findings = FindingsSink::create(&self.config.infer.findings, reader)?;
         let reject_file = self.reject_file()?;
         let warnings = Warnings::default();
-        let mut own = BTreeSet::new();
-        let mut shared = BTreeSet::new();
-        let mut bound: Option<SchemaRef> = None;
-        let mut seen = Seen::last(Seen::WINDOW);
+        let mut scorer = Scorer::new(self, store, self.config.infer.known.unwrap_or(Known::Score));
         progress.begin("scoring", Some(periods.iter().map(Vec::len).sum::<usize>() as u64), "files");
         for period in periods {
-            let host = self.host(reject_file.as_ref(), &warnings)?;
+            let host = self.host(reject_file.clone().map(|file| file as RejectLines), &warnings)?;
             let mut loaded = Collect::default();
             self.read_period(period, &host, &mut loaded)?;
-            let groups = self.groups(&loaded.concat()?, store, &mut seen, &*host)?;
+            let loaded = loaded.concat()?;
+            let (groups, used) = scorer.score(&loaded, &*host, &mut with(&mut findings, sinks))?;
             drop(loaded);
-            let mut used = 0;
-            for scored in self.score_groups(store, &groups)? {
-                self.cancel.check("scoring")?;
-                if scored.result.is_ok() {
-                    let names = if scored.own_model { &mut own } else { &mut shared };
-                    names.insert(scored.entity.to_owned());
-                }
-                used += write(sinks, &mut bound, &*host, &scored)?;
-            }
             if self.config.infer.remember {
-                self.extend_histories(store, &groups, &*host)?;
+                let mut publication = store.publication()?;
+                self.extend_histories(&mut publication, &groups, &*host)?;
+                publication.commit()?;
             }
             let counts = host.counts(used);
             check_counts(&counts)?;
@@ -142,18 +141,84 @@ impl Run {
             warnings.show(progress);
             progress.advance(period.len() as u64);
         }
-        for sink in sinks {
+        for sink in with(&mut findings, sinks) {
             sink.close()?;
         }
         finish(reject_file)?;
         progress.end();
-        (report.own_model, report.shared_model) = (own.len(), shared.len());
+        report.findings = findings.findings();
+        scorer.report(report);
+        Ok(())
+    }
+
+    fn infer_stream(
+        &self,
+        store: &Store,
+        reader: FindingReader,
+        sinks: &mut [&mut dyn Sink],
+        report: &mut InferReport,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
+        if !self.config.infer.remember {
+            let what = "infer.remember = false (--forget) is for files: of a source that reads none, what was read must be in the \
+                        history before its position moves on";
+            return Err(Error::new(ErrorKind::InvalidConfig, what));
+        }
+        let ledger = Ledger::open(self, store)?;
+        let warnings = Warnings::default();
+        let rejects: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let host =
+            self.host(self.config.rejects.is_some().then(|| rejects.clone() as RejectLines), &warnings)?;
+        let mut feed = self.feed(Reader::Infer, &host, ledger.resume()?)?;
+        let mut scorer = Scorer::new(self, store, self.config.infer.known.unwrap_or(Known::Skip));
+        let mut findings = FindingLines { reader, lines: Vec::new(), findings: 0 };
+        let mut used = 0;
+        progress.begin("scoring", None, "records");
+        let mut next = || -> Result<bool> {
+            let Some(period) = feed.next()? else { return Ok(false) };
+            let (groups, scored) = scorer.score(&period.rows, &*host, &mut with(&mut findings, sinks))?;
+            if scorer.bound.is_some() {
+                sinks.iter_mut().try_for_each(|sink| sink.flush())?;
+            }
+            let lines = [&mut findings.lines, &mut *lock(&rejects)].map(std::mem::take);
+            ledger.publish(&groups, period.position.as_deref(), lines, &*host)?;
+            used += scored;
+            report.counts = host.counts(used);
+            report.counters = host.counters();
+            report.findings = findings.findings;
+            warnings.show(progress);
+            progress.advance(period.records as u64);
+            Ok(true)
+        };
+        let end = loop {
+            match next() {
+                Ok(true) => {}
+                end => break end,
+            }
+        };
+        match end {
+            // What came since the last period published comes again.
+            Err(error) if error.kind() == ErrorKind::Cancelled && self.cancel.is_cancelled() => (),
+            end => {
+                end?;
+                check_counts(&report.counts)?;
+            }
+        }
+        for sink in sinks {
+            sink.close()?;
+        }
+        progress.end();
+        scorer.report(report);
         Ok(())
     }
 
     /// Adds rows to the histories that can take them.
-    fn extend_histories(&self, store: &Store, groups: &[Group], host: &dyn Host) -> Result<()> {
-        let mut publication = store.publication()?;
+    fn extend_histories(
+        &self,
+        publication: &mut Publication,
+        groups: &[Group],
+        host: &dyn Host,
+    ) -> Result<()> {
         for Group { entity, rows, .. } in groups {
             let hashes = window::row_hashes(rows)?;
             match publication.append_history(&self.profile.name, entity, rows, &hashes) {
@@ -165,7 +230,7 @@ impl Run {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(publication.commit()?)
+        Ok(())
     }
 
     /// Scores one period's rows, entities in parallel, in the order of the entities.
@@ -241,6 +306,7 @@ impl Run {
         loaded: &RecordBatch,
         store: &Store,
         seen: &mut Seen,
+        known: Known,
         host: &dyn Host,
     ) -> Result<Vec<Group>> {
         let snapshot = store.snapshot()?;
@@ -250,7 +316,8 @@ impl Run {
             rows = reject_repeats(&rows, "the same record stands elsewhere in these inputs", host, |hash| {
                 seen.is_new(hash ^ of_entity)
             })?;
-            if self.config.infer.known == Known::Skip {
+            if known == Known::Skip {
+                rows = self.reject_too_old(&snapshot, &entity, &rows, host)?;
                 let known = self.stored_hashes(&snapshot, &entity, times(&rows)?);
                 rows = reject_repeats(&rows, "the stored history holds the same record", host, |hash| {
                     !known.contains(&hash)
@@ -263,6 +330,26 @@ impl Run {
         }
         seen.forget_oldest();
         Ok(groups)
+    }
+
+    /// The rows of days that the entity's history still takes: nobody can tell whether the others were scored before.
+    fn reject_too_old(
+        &self,
+        snapshot: &Snapshot,
+        entity: &str,
+        rows: &RecordBatch,
+        host: &dyn Host,
+    ) -> Result<RecordBatch> {
+        // Statistics that cannot be read are met again when the rows are remembered, and reported.
+        let statistics = snapshot.statistics(&self.profile.name, entity).ok().flatten();
+        let Some(kept_from) = statistics.and_then(|statistics| statistics.kept_from) else {
+            return Ok(rows.clone());
+        };
+        let mask = |kept: bool| -> Result<BooleanArray> {
+            Ok(times(rows)?.iter().map(|&time| Some((day_of(time) >= kept_from) == kept)).collect())
+        };
+        reject_all(host, &filter_record_batch(rows, &mask(false)?)?, reason::TIME_OUT_OF_RANGE, TOO_OLD)?;
+        Ok(filter_record_batch(rows, &mask(true)?)?)
     }
 
     /// The hashes of an entity's stored rows of the days of these times. A history that cannot be read holds none: scoring
@@ -283,6 +370,168 @@ impl Run {
             .iter()
             .map(|name| FeatureText { name: name.clone(), title: self.profile.title(name).to_owned() });
         texts.collect()
+    }
+}
+
+/// The findings' sink before those of the caller.
+fn with<'a>(findings: &'a mut dyn Sink, sinks: &'a mut [&mut dyn Sink]) -> Vec<&'a mut dyn Sink> {
+    let others = sinks.iter_mut().map(|sink| &mut **sink as &mut dyn Sink);
+    std::iter::once(findings).chain(others).collect()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What an inference keeps from period to period.
+struct Scorer<'r> {
+    run: &'r Run,
+    store: &'r Store,
+    known: Known,
+    seen: Seen,
+    /// Entities scored by a model of their own, and by the shared one.
+    own: BTreeSet<String>,
+    shared: BTreeSet<String>,
+    /// What the sinks were told to expect.
+    bound: Option<SchemaRef>,
+}
+
+impl<'r> Scorer<'r> {
+    fn new(run: &'r Run, store: &'r Store, known: Known) -> Self {
+        let seen = Seen::last(Seen::WINDOW);
+        Self { run, store, known, seen, own: BTreeSet::new(), shared: BTreeSet::new(), bound: None }
+    }
+
+    /// Scores a period's rows into `sinks`. Answers with the rows by entity, and how many were scored.
+    fn score(
+        &mut self,
+        loaded: &RecordBatch,
+        host: &dyn Host,
+        sinks: &mut [&mut dyn Sink],
+    ) -> Result<(Vec<Group>, u64)> {
+        let groups = self.run.groups(loaded, self.store, &mut self.seen, self.known, host)?;
+        let mut used = 0;
+        for scored in self.run.score_groups(self.store, &groups)? {
+            self.run.cancel.check("scoring")?;
+            if scored.result.is_ok() {
+                let names = if scored.own_model { &mut self.own } else { &mut self.shared };
+                names.insert(scored.entity.to_owned());
+            }
+            used += write(sinks, &mut self.bound, host, &scored)?;
+        }
+        Ok((groups, used))
+    }
+
+    fn report(&self, report: &mut InferReport) {
+        (report.own_model, report.shared_model) = (self.own.len(), self.shared.len());
+    }
+}
+
+/// Findings as JSON lines, until their period is published.
+struct FindingLines {
+    reader: FindingReader,
+    lines: Vec<u8>,
+    findings: u64,
+}
+
+impl Sink for FindingLines {
+    fn bind(&mut self, _schema: SchemaRef) -> Result<()> {
+        Ok(())
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        for finding in self.reader.read(batch)? {
+            json_line(&mut self.lines, &finding).map_err(|e| Error::io("writing a finding as JSON", e))?;
+            self.findings += 1;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Publishes the periods of a source that reads no files: history, position, and the lines that go to files.
+struct Ledger<'r> {
+    run: &'r Run,
+    store: &'r Store,
+    reader: String,
+}
+
+impl<'r> Ledger<'r> {
+    /// Gives the files what a run that was killed owes them still.
+    fn open(run: &'r Run, store: &'r Store) -> Result<Self> {
+        let ledger = Self { run, store, reader: run.reader(Reader::Infer) };
+        if let Some(pending) = store.snapshot()?.pending(ledger.source(), &ledger.reader)? {
+            let owed = serde_json::from_slice::<Vec<Owed>>(&pending).map_err(|e| {
+                Error::caused(ErrorKind::BadData, "reading what an earlier run still had to write", e)
+            })?;
+            ledger.deliver(&owed)?;
+        }
+        ledger.files().try_for_each(stream::touch)?;
+        Ok(ledger)
+    }
+
+    fn source(&self) -> &str {
+        &self.run.profile.name
+    }
+
+    /// Where the lines go: findings, rejects.
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        let config = &self.run.config;
+        std::iter::once(config.infer.findings.as_path()).chain(config.rejects.as_deref())
+    }
+
+    /// Where to go on.
+    fn resume(&self) -> Result<Option<Vec<u8>>> {
+        if self.run.choice.from_start {
+            return Ok(None);
+        }
+        let snapshot = self.store.snapshot()?;
+        let own = snapshot.position(self.source(), &self.reader)?;
+        let trained = || snapshot.position(self.source(), &self.run.reader(Reader::Train));
+        Ok(own.map_or_else(trained, |own| Ok(Some(own)))?)
+    }
+
+    /// Publishes a period, and then adds its lines to the files.
+    fn publish(
+        &self,
+        groups: &[Group],
+        position: Option<&[u8]>,
+        lines: [Vec<u8>; 2],
+        host: &dyn Host,
+    ) -> Result<()> {
+        let owed = self.files().zip(lines).map(|(file, lines)| Owed::new(file, lines));
+        let owed: Vec<Owed> = owed.filter_map(Result::transpose).collect::<Result<_>>()?;
+        if groups.is_empty() && position.is_none() && owed.is_empty() {
+            return Ok(());
+        }
+        let mut publication = self.store.publication()?;
+        self.run.extend_histories(&mut publication, groups, host)?;
+        if let Some(position) = position {
+            publication.set_position(self.source(), &self.reader, position)?;
+        }
+        if owed.is_empty() {
+            return Ok(publication.commit()?);
+        }
+        let pending = serde_json::to_vec(&owed)
+            .map_err(|e| Error::caused(ErrorKind::Internal, "writing findings as JSON", e))?;
+        publication.set_pending(self.source(), &self.reader, Some(&pending))?;
+        publication.commit()?;
+        self.deliver(&owed)
+    }
+
+    /// Writes what is owed, and notes that it was.
+    fn deliver(&self, owed: &[Owed]) -> Result<()> {
+        owed.iter().try_for_each(Owed::deliver)?;
+        let mut publication = self.store.publication()?;
+        publication.set_pending(self.source(), &self.reader, None)?;
+        Ok(publication.commit()?)
     }
 }
 

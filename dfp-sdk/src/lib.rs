@@ -31,6 +31,8 @@ pub mod sessions;
 #[cfg(feature = "sessions")]
 pub mod timeline;
 #[cfg(feature = "runs")]
+mod stream;
+#[cfg(feature = "runs")]
 mod train;
 
 #[cfg(feature = "runs")]

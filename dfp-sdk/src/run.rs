@@ -1,6 +1,7 @@
-//! What training and inference share: the profile, the periods of files, and reading one period.
+//! What training and inference share: the profile, what is read, and reading one period of it.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -17,9 +18,11 @@ use dfp_host::{Found, Kind, LocalHost, Plugins};
 use dfp_prep::batcher::{self, BatchOptions, DatedFile, GroupBy};
 use dfp_prep::{ENTITY_AS_WRITTEN, LoadOptions, LoadStage, Profile, Selection};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::config::{PipelineConfig, SourceConfig, Unreadable};
-use crate::finding::{AtomicFile, strings};
+use crate::finding::{AtomicFile, json_line, strings};
+use crate::stream::{Feed, Reader};
 use crate::{Progress, input};
 
 /// One training or inference run over a pipeline file.
@@ -51,6 +54,16 @@ pub struct Choice {
     pub start: Option<i64>,
     /// Files dated later are left out; nanoseconds since 1970.
     pub end: Option<i64>,
+    /// A source that reads no files begins at its start, wherever an earlier run came to.
+    pub from_start: bool,
+}
+
+/// What a run reads.
+pub(crate) enum Input {
+    /// Files, in periods, oldest first.
+    Files(Vec<Vec<String>>),
+    /// What the source's configuration says.
+    Stream,
 }
 
 /// How long a step took.
@@ -62,8 +75,11 @@ pub struct StepTime {
     pub seconds: f64,
 }
 
-/// Where rejected records go, beside the counts.
+/// A file of rejected records that appears when the run ends well.
 pub(crate) type RejectFile = Arc<Mutex<AtomicFile>>;
+
+/// Where rejected records go, beside the counts: lines of JSON.
+pub(crate) type RejectLines = Arc<Mutex<dyn Write + Send>>;
 
 impl Run {
     /// Checks the configuration, and finds the source and the profile; opens nothing else.
@@ -96,12 +112,38 @@ impl Run {
         &self.profile
     }
 
-    /// The input files in periods, oldest first.
-    pub(crate) fn periods(&self) -> Result<Vec<Vec<String>>> {
-        if self.config.source.inputs.is_empty() {
-            let what = "no inputs: name files under `source.inputs`, or with -f";
-            return Err(Error::new(ErrorKind::InvalidConfig, what));
+    /// What the run reads: files, if any are named; else what the source's configuration says, unless that, by its schema,
+    /// has to name `inputs`.
+    pub(crate) fn input(&self) -> Result<Input> {
+        let invalid = |what: String| Err(Error::new(ErrorKind::InvalidConfig, what));
+        let (id, inputs) = (self.origin.id(), &self.config.source.inputs);
+        let schema = self.origin.schema();
+        if !inputs.is_empty() {
+            if schema.refuses("inputs") {
+                return invalid(format!("source {id} reads no files: leave out `source.inputs` and -f"));
+            }
+            return Ok(Input::Files(self.periods()?));
         }
+        if schema.names("inputs") {
+            return invalid("no inputs: name files under `source.inputs`, or with -f".to_owned());
+        }
+        if self.config.source.isolate {
+            let what = format!(
+                "source {id} reads no files, and an isolated process opens no sockets: run it without isolation"
+            );
+            return Err(Error::new(ErrorKind::Unsupported, what));
+        }
+        if self.choice.start.is_some() || self.choice.end.is_some() {
+            let what = format!(
+                "a time range chooses files by their dates, and source {id} reads none: `source.config` says where it begins"
+            );
+            return Err(Error::new(ErrorKind::InvalidArgument, what));
+        }
+        Ok(Input::Stream)
+    }
+
+    /// The input files in periods, oldest first.
+    fn periods(&self) -> Result<Vec<Vec<String>>> {
         let group_by: GroupBy = self
             .config
             .source
@@ -135,22 +177,59 @@ impl Run {
         host: &Arc<LocalHost>,
         sink: &mut dyn Sink,
     ) -> Result<()> {
-        let mut source = self.source(files, host)?;
-        let options =
-            LoadOptions { selection: self.choice.users.clone(), ..LoadOptions::at(SystemTime::now()) };
-        let mut load = LoadStage::new(&self.profile, &options, host.clone())?;
+        let mut source = self.file_source(files, host)?;
+        let mut load = self.load_stage(host)?;
         Pipeline::new(&mut *source).stage(&mut load).sink(sink).run(&self.cancel).map(drop)
     }
 
-    fn source(&self, files: &[String], host: &Arc<LocalHost>) -> Result<Box<dyn Source>> {
+    /// The profile's load columns for what is read now.
+    pub(crate) fn load_stage(&self, host: &Arc<LocalHost>) -> Result<LoadStage> {
+        let options =
+            LoadOptions { selection: self.choice.users.clone(), ..LoadOptions::at(SystemTime::now()) };
+        Ok(LoadStage::new(&self.profile, &options, host.clone())?)
+    }
+
+    fn file_source(&self, files: &[String], host: &Arc<LocalHost>) -> Result<Box<dyn Source>> {
         let mut config = self.config.source.config.clone();
         config.insert("inputs".to_owned(), files.into());
-        config.insert("columns".to_owned(), self.profile.raw_columns().into());
         if self.config.source.unreadable == Unreadable::Skip {
             config.insert("unreadable".to_owned(), "skip".into());
         }
-        let config = serde_json::Value::Object(config).to_string();
-        self.origin.create(&config, host.clone())
+        self.source(config, host)
+    }
+
+    fn source(
+        &self,
+        mut config: serde_json::Map<String, Value>,
+        host: &Arc<LocalHost>,
+    ) -> Result<Box<dyn Source>> {
+        if !self.origin.schema().refuses("columns") {
+            config.insert("columns".to_owned(), self.profile.raw_columns().into());
+        }
+        self.origin.create(&Value::Object(config).to_string(), host.clone())
+    }
+
+    /// Opens the source, which reads no files, behind `resume`. For training it has to come to an end: a source that asks
+    /// again every `schedule.poll_seconds` does so only once.
+    pub(crate) fn feed(
+        &self,
+        reader: Reader,
+        host: &Arc<LocalHost>,
+        resume: Option<Vec<u8>>,
+    ) -> Result<Feed<'_>> {
+        let mut config = self.config.source.config.clone();
+        if reader == Reader::Train
+            && let Some(seconds) =
+                config.get_mut("schedule").and_then(|schedule| schedule.get_mut("poll_seconds"))
+        {
+            *seconds = 0.into();
+        }
+        Feed::open(self, host.clone(), self.source(config, host)?, resume)
+    }
+
+    /// The name in the store of a reader of the source.
+    pub(crate) fn reader(&self, reader: Reader) -> String {
+        reader.name(self.origin.id(), &self.config.source.config)
     }
 
     /// The file for rejected records, if one is wanted.
@@ -159,9 +238,9 @@ impl Run {
         self.config.rejects.as_ref().map(create).transpose()
     }
 
-    /// A host whose rejects go to `file`.
-    pub(crate) fn host(&self, file: Option<&RejectFile>, warnings: &Warnings) -> Result<Arc<LocalHost>> {
-        let (file, warnings) = (file.cloned(), warnings.clone());
+    /// A host whose rejects go to `lines`.
+    pub(crate) fn host(&self, lines: Option<RejectLines>, warnings: &Warnings) -> Result<Arc<LocalHost>> {
+        let warnings = warnings.clone();
         let mut host =
             LocalHost::new().cancelled_by(self.cancel.clone()).on_log(Level::Warn, move |_, target, text| {
                 warnings.push(format!("{target}: {text}"));
@@ -170,9 +249,9 @@ impl Run {
             host = host.secrets(secrets);
         }
         Ok(Arc::new(host.on_reject(move |reject| {
-            if let Some(file) = &file {
+            if let Some(lines) = &lines {
                 // A full disk shows when the file is finished; the counts are right either way.
-                let _ = file.lock().unwrap_or_else(PoisonError::into_inner).json_line(reject);
+                let _ = json_line(&mut *lines.lock().unwrap_or_else(PoisonError::into_inner), reject);
             }
         })))
     }
@@ -278,23 +357,35 @@ impl Origin {
         ))
     }
 
-    /// Id and shipped profile.
-    fn shipped(&self) -> (&str, &str) {
+    fn id(&self) -> &str {
         match self {
-            Self::Here(found) => (found.id(), found.profile()),
+            Self::Here(found) => found.id(),
             #[cfg(feature = "isolation")]
-            Self::Isolated(source) => (&source.description().id, &source.description().profile),
+            Self::Isolated(source) => &source.description().id,
         }
     }
 
+    fn schema(&self) -> ConfigSchema {
+        let schema = match self {
+            Self::Here(found) => found.config_schema(),
+            #[cfg(feature = "isolation")]
+            Self::Isolated(source) => &source.description().config_schema,
+        };
+        // One that is none says nothing; making the source says so.
+        ConfigSchema(serde_json::from_str(schema).unwrap_or_default())
+    }
+
     fn profile(&self) -> Result<String> {
-        match self.shipped() {
-            (id, "") => {
-                let what = format!("source {id} ships no profile; name a file under `profile.file`");
-                Err(Error::new(ErrorKind::NotFound, what))
-            }
-            (_, profile) => Ok(profile.to_owned()),
+        let profile = match self {
+            Self::Here(found) => found.profile(),
+            #[cfg(feature = "isolation")]
+            Self::Isolated(source) => &source.description().profile,
+        };
+        if profile.is_empty() {
+            let what = format!("source {} ships no profile; name a file under `profile.file`", self.id());
+            return Err(Error::new(ErrorKind::NotFound, what));
         }
+        Ok(profile.to_owned())
     }
 
     fn create(&self, config: &str, host: Arc<LocalHost>) -> Result<Box<dyn Source>> {
@@ -303,6 +394,21 @@ impl Origin {
             #[cfg(feature = "isolation")]
             Self::Isolated(source) => Ok(Box::new(source.create(config, host)?)),
         }
+    }
+}
+
+/// What a source's configuration may hold.
+struct ConfigSchema(Value);
+
+impl ConfigSchema {
+    /// Whether it speaks of a member.
+    fn names(&self, member: &str) -> bool {
+        self.0["properties"].get(member).is_some()
+    }
+
+    /// Whether a configuration with that member is refused.
+    fn refuses(&self, member: &str) -> bool {
+        !self.names(member) && self.0["additionalProperties"] == false
     }
 }
 

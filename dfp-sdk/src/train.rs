@@ -16,11 +16,16 @@ use crate::Progress;
 use crate::config::{TrainUsers, threads};
 use crate::finding::{strings, times};
 use crate::run::{
-    Collect, Run, StepTime, Steps, Warnings, add_counters, check_counts, finish, reject_all, without_written,
+    Collect, Input, RejectLines, Run, StepTime, Steps, Warnings, add_counters, check_counts, finish,
+    reject_all, without_written,
 };
+use crate::stream::Reader;
 
 /// Reason of rejects: the entity's stored history is damaged or too large, and so cannot take them.
 pub const NOT_STORED: &str = "not-stored";
+
+/// What a reject says of a record of a day that its entity's history has let go.
+pub(crate) const TOO_OLD: &str = "older than the history that is kept";
 
 /// Models fitted at once: enough to keep the threads busy, few enough to bound memory.
 const FITS_IN_FLIGHT_PER_THREAD: usize = 8;
@@ -73,18 +78,25 @@ impl Run {
     /// Reads the inputs into the history and trains. Everything is published in one transaction at the end: a run that
     /// fails, is cancelled or is killed leaves the store as it was.
     ///
+    /// A source that reads no files goes on where the last training came to, and where this one comes to is published with
+    /// the rest. Once an inference has read from it, training does not any more, and learns from the history alone, which
+    /// inference adds to: what only training had read would never be scored.
+    ///
     /// # Errors
     /// If an input cannot be read, the store cannot be written, or the run is cancelled. One entity's failed fit is no
     /// error; it is in the report.
     pub fn train(&self, progress: &mut dyn Progress) -> Result<TrainReport> {
-        let periods = self.periods()?;
+        let input = self.input()?;
         let store = Store::open(&self.config.store.path)?;
         let mut publication = store.publication()?;
         let mut report = TrainReport::default();
         let mut steps = Steps::default();
 
         steps.time("read", || {
-            self.ingest(&periods, &mut publication, &mut report, progress)?;
+            match &input {
+                Input::Files(periods) => self.ingest(periods, &mut publication, &mut report, progress)?,
+                Input::Stream => self.ingest_stream(&mut publication, &mut report, progress)?,
+            }
             self.trim(&mut publication, &mut report, progress)
         })?;
         let population =
@@ -118,7 +130,7 @@ impl Run {
         let files: usize = periods.iter().map(Vec::len).sum();
         progress.begin("reading", Some(files as u64), "files");
         for period in periods {
-            let host = self.host(reject_file.as_ref(), &warnings)?;
+            let host = self.host(reject_file.clone().map(|file| file as RejectLines), &warnings)?;
             let mut loaded = Collect::default();
             self.read_period(period, &host, &mut loaded)?;
             let used = self.remember(publication, &*host, loaded.concat()?, report, progress)?;
@@ -129,6 +141,46 @@ impl Run {
             warnings.show(progress);
             progress.advance(period.len() as u64);
         }
+        finish(reject_file)?;
+        progress.end();
+        Ok(())
+    }
+
+    /// Adds the records to the history that the source gives since the last training, each once.
+    fn ingest_stream(
+        &self,
+        publication: &mut Publication,
+        report: &mut TrainReport,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
+        let (source, reader) = (&self.profile.name, self.reader(Reader::Train));
+        let resume = if self.choice.from_start {
+            None
+        } else if publication.position(source, &self.reader(Reader::Infer))?.is_some() {
+            progress.warn(
+                "nothing is read: inference takes what this source has to give, and training learns from the history",
+            );
+            return Ok(());
+        } else {
+            publication.position(source, &reader)?
+        };
+        let reject_file = self.reject_file()?;
+        let warnings = Warnings::default();
+        let host = self.host(reject_file.clone().map(|file| file as RejectLines), &warnings)?;
+        let mut feed = self.feed(Reader::Train, &host, resume)?;
+        let mut used = 0;
+        progress.begin("reading", None, "records");
+        while let Some(period) = feed.next()? {
+            used += self.remember(publication, &*host, period.rows, report, progress)?;
+            warnings.show(progress);
+            progress.advance(period.records as u64);
+        }
+        if let Some(position) = feed.position() {
+            publication.set_position(source, &reader, position)?;
+        }
+        report.counts = host.counts(used);
+        check_counts(&report.counts)?;
+        report.counters = host.counters();
         finish(reject_file)?;
         progress.end();
         Ok(())
@@ -316,7 +368,7 @@ fn reject_unused(
     for row in (0..rows.num_rows()).filter(|&row| !stored.value(row)) {
         let too_old = kept_from.is_some_and(|kept| day_of(times[row]) < kept);
         let (reason, detail) = if too_old {
-            (reason::TIME_OUT_OF_RANGE, "older than the history that is kept")
+            (reason::TIME_OUT_OF_RANGE, TOO_OLD)
         } else {
             (reason::DUPLICATE, "the same record was used before")
         };

@@ -2,7 +2,7 @@
 
 use dfp_cloudtrail::Events;
 use dfp_plugin::reason;
-use dfp_records_testing::{Run, decode};
+use dfp_records_testing::{Run, decode, packed};
 
 fn run(text: &str) -> Run {
     decode::<Events>(text.as_bytes())
@@ -48,6 +48,28 @@ fn one_event_reads_the_same_in_every_form() {
     assert_eq!(days.column("_outcome"), ["success", "failure"]);
     days.rows.pop();
     check(&days, sentinel);
+}
+
+#[test]
+fn packed_events_stand_where_their_text_stands_and_damage_costs_only_what_is_behind_it() {
+    let message = serde_json::json!({"messageType": "DATA_MESSAGE", "logEvents": [{"id": "1", "timestamp": 1, "message": RECORD}]});
+    let text = packed(&message.to_string());
+    let event = |text: &str| format!(r#"{{"awslogs":{{"data":"{text}"}}}}"#);
+    let whole = run(&format!("{}\n{RECORD}\n", event(&text)));
+    assert_eq!((whole.column("_record_id"), whole.reasons()), (vec!["e-1", "e-1"], Vec::new()));
+    assert_eq!(whole.column("_origin"), ["x:1:1", "x:2:1"]);
+    check(&run(&event(&text)), &text);
+
+    for damaged in [text[..text.len() / 2].to_owned(), text.replace(&text[40..42], "!!")] {
+        let run = run(&format!("{}\n{RECORD}\n", event(&damaged)));
+        assert_eq!(run.column("_record_id"), ["e-1"], "{damaged}");
+        assert_eq!(run.rejects.len(), 1);
+        assert_eq!((run.rejects[0].origin.as_str(), run.reasons()[0]), ("x:1:1", reason::TRUNCATED));
+    }
+    // Texts in texts are not followed, and what only looks like one is a record as it stands.
+    let twice = event(&packed(&event(&text)));
+    assert_eq!(run(&twice).reasons(), [reason::OTHER_CATEGORY]);
+    assert_eq!(run(&event("H4sn")).reasons(), [reason::OTHER_CATEGORY]);
 }
 
 #[test]

@@ -100,14 +100,7 @@ impl Vendor for Activity {
 
     fn new(account: ActivityAccount, plan: Plan, bases: Vec<Url>) -> Self {
         let [base, login] = addresses(bases);
-        let auth = OAuth {
-            login,
-            tenant: account.tenant.clone(),
-            client_id: account.client_id.clone(),
-            secret: account.client_secret.clone(),
-            scope: format!("{}/.default", base.origin),
-            token: None,
-        };
+        let auth = OAuth::new(login, &base, &account.tenant, &account.client_id, &account.client_secret);
         Self { base, account, auth, plan, subscribed: false }
     }
 

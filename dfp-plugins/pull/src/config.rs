@@ -16,8 +16,11 @@ pub struct Config<A> {
     pub account: A,
     /// Records older than this are not asked for: an RFC 3339 time. A resumed pull goes on where it stood instead.
     pub start: String,
-    /// How records are decoded (`columns` and more): the configuration of the source that reads files of the same kind, without
-    /// its `inputs`.
+    /// Columns to emit; if absent, those of the source that reads files of the same kind.
+    #[serde(default)]
+    pub columns: Option<Vec<String>>,
+    /// How records are decoded: the configuration of the source that reads files of the same kind, without its `inputs` and
+    /// `columns`.
     #[serde(default)]
     pub decode: Map<String, Value>,
     /// When to ask for what.
@@ -117,6 +120,15 @@ const WEEK: u64 = 7 * 86_400;
 const MOST_IDS: usize = 1 << 20;
 
 impl<A> Config<A> {
+    /// The configuration of the source that decodes, but for its inputs.
+    pub(crate) fn decoding(&self) -> Map<String, Value> {
+        let mut decode = self.decode.clone();
+        if let Some(columns) = &self.columns {
+            decode.insert("columns".to_owned(), columns.clone().into());
+        }
+        decode
+    }
+
     /// Refuses what makes no sense, and fills the gaps.
     pub(crate) fn plan(&self, source: &str, defaults: &Defaults) -> Result<Plan> {
         let invalid =

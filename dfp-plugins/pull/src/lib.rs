@@ -25,7 +25,7 @@ macro_rules! schema {
         concat!(
             r#"{"type": "object", "required": ["account", "start"], "additionalProperties": false, "properties": {"account": "#,
             include_str!($account),
-            r#", "start": {"type": "string", "minLength": 10}, "decode": {"type": "object"}, "schedule": "#,
+            r#", "start": {"type": "string", "minLength": 10}, "columns": {"type": "array", "items": {"type": "string"}}, "decode": {"type": "object"}, "schedule": "#,
             include_str!("../schema/schedule.json"),
             r#", "http": "#,
             include_str!("../schema/http.json"),

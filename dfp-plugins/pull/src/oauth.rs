@@ -14,12 +14,12 @@ const MARGIN: Duration = Duration::from_secs(120);
 
 /// A bearer token, fetched when it is needed.
 pub(crate) struct OAuth {
-    pub(crate) login: Url,
-    pub(crate) tenant: String,
-    pub(crate) client_id: String,
-    pub(crate) secret: SecretRef,
-    pub(crate) scope: String,
-    pub(crate) token: Option<(String, Instant)>,
+    login: Url,
+    tenant: String,
+    client_id: String,
+    secret: SecretRef,
+    scope: String,
+    token: Option<(String, Instant)>,
 }
 
 #[derive(Deserialize)]
@@ -52,6 +52,18 @@ impl Auth for OAuth {
 }
 
 impl OAuth {
+    /// Tokens for the server of `base`.
+    pub(crate) fn new(login: Url, base: &Url, tenant: &str, client_id: &str, secret: &SecretRef) -> Self {
+        Self {
+            login,
+            tenant: tenant.to_owned(),
+            client_id: client_id.to_owned(),
+            secret: secret.clone(),
+            scope: format!("{}/.default", base.origin),
+            token: None,
+        }
+    }
+
     fn fetch(&mut self, client: &mut Client) -> Result<String> {
         let secret = self.secret.fetch(client.host.as_ref())?;
         client.keep_secret(&secret);

@@ -141,7 +141,10 @@ impl<V: Vendor, D: Component + Source> Component for Pull<V, D> {
         if config.decode.contains_key("inputs") {
             return Err(invalid(V::ID, "decode.inputs is not for a pull: what is pulled is what is decoded"));
         }
-        let schema = decoder::<D>(&config.decode, &[], Arc::clone(&host))?.schema();
+        if config.decode.contains_key("columns") {
+            return Err(invalid(V::ID, "decode.columns is not for a pull: `columns` stands beside `decode`"));
+        }
+        let schema = decoder::<D>(&config.decoding(), &[], Arc::clone(&host))?.schema();
         let position = Arc::default();
         Ok(Self { config, plan, host, schema, opened: false, position, decoder: PhantomData })
     }
@@ -185,7 +188,7 @@ impl<V: Vendor, D: Component + Source> Source for Pull<V, D> {
         self.opened = true;
         Ok(Box::new(Stream::<D> {
             source: V::ID,
-            decode: self.config.decode.clone(),
+            decode: self.config.decoding(),
             host: Arc::clone(&self.host),
             schema: Arc::clone(&self.schema),
             position: Arc::clone(&self.position),

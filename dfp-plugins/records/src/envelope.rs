@@ -14,6 +14,7 @@ use memchr::memmem;
 
 use crate::csv::{self, Cell};
 use crate::log::ENVELOPES;
+use crate::packed;
 use crate::record::{Decoder, column_names};
 use crate::scan::{Cursor, Skim, Stop, is_blank};
 use crate::window::{CHUNK, Window};
@@ -85,6 +86,9 @@ pub(crate) struct Reader {
     separator: u8,
     cells: Vec<Cell>,
     reported_end: bool,
+    /// The record at the start of the window holds others in a text; this reads them. Not texts in texts.
+    inner: Option<Box<Reader>>,
+    is_inner: bool,
 }
 
 impl Reader {
@@ -109,15 +113,20 @@ impl Reader {
             separator: b',',
             cells: Vec::new(),
             reported_end: false,
+            inner: None,
+            is_inner: false,
         }
     }
 
     /// The bytes of the record found last.
     pub(crate) fn record(&self) -> &[u8] {
-        &self.window.bytes()[..self.pending]
+        match &self.inner {
+            Some(inner) => inner.record(),
+            None => &self.window.bytes()[..self.pending],
+        }
     }
 
-    /// Input, line and byte column, from 1, where the record found last begins.
+    /// Input, line and byte column, from 1, where the record found last begins, or what holds it in a text.
     pub(crate) fn origin(&self) -> (&str, u64, u64) {
         let (line, column) = self.window.position();
         (&self.uri, line, column)
@@ -131,7 +140,7 @@ impl Reader {
         let found = self.find(decoder);
         let at_the_end = match &found {
             Some(Found::Record) => false,
-            Some(Found::Reject(reject)) => reject.reason == reason::TRUNCATED,
+            Some(Found::Reject(reject)) => self.inner.is_none() && reject.reason == reason::TRUNCATED,
             None => true,
         };
         if at_the_end && let Some(fault) = self.window.take_fault() {
@@ -141,6 +150,10 @@ impl Reader {
     }
 
     fn find(&mut self, decoder: &mut Decoder) -> Option<Found> {
+        let unpacked = self.unpacked(decoder);
+        if unpacked.is_some() {
+            return unpacked;
+        }
         let pending = std::mem::take(&mut self.pending);
         self.consume(pending);
         if self.format == Format::Unknown {
@@ -171,6 +184,20 @@ impl Reader {
                 return found;
             }
         }
+    }
+
+    /// The next record in the text that is being unpacked.
+    fn unpacked(&mut self, decoder: &mut Decoder) -> Option<Found> {
+        let mut found = self.inner.as_mut()?.find(decoder);
+        match &mut found {
+            Some(Found::Record) => {}
+            Some(Found::Reject(reject)) => {
+                let (uri, line, column) = self.origin();
+                reject.origin = format!("{uri}:{line}:{column}");
+            }
+            None => self.inner = None,
+        }
+        found
     }
 
     /// Tells from the first bytes what the input is.
@@ -313,7 +340,17 @@ impl Reader {
             Attempt::Whole(length) if byte == b'{' => {
                 self.pending = length;
                 self.remember_opener();
-                Some(Found::Record)
+                let packed = if self.is_inner { None } else { decoder.packed(self.record()) };
+                let Some(text) = packed else { return Some(Found::Record) };
+                let mut inner = Self::new(&self.uri, packed::open(&text), self.record_bytes, self.depth);
+                inner.is_inner = true;
+                self.inner = Some(Box::new(inner));
+                let found = self.unpacked(decoder);
+                if found.is_none() {
+                    self.pending = 0;
+                    self.consume(length);
+                }
+                found
             }
             Attempt::Whole(length) => {
                 let detail = "a bare value where a record should be".into();

@@ -7,6 +7,7 @@ use crate::csv::{self, Cell};
 use crate::log::{self, ENVELOPES, Log, Type, WRAPPERS};
 use crate::loose;
 use crate::missing::Missing;
+use crate::packed::{BEGINNING, PACKED};
 use crate::scan::{Cursor, Kind, Span, Stop};
 use crate::text;
 use crate::time::{self, DateOrder, Moment};
@@ -180,6 +181,7 @@ pub(crate) struct Plan {
     id: Places,
     watched: Vec<Places>,
     table_columns: SlotId,
+    packed: Vec<SlotId>,
 }
 
 /// The record itself; as a key's node, the key's value is the record.
@@ -198,6 +200,7 @@ impl Plan {
             id: Vec::new(),
             watched: Vec::new(),
             table_columns: 0,
+            packed: Vec::new(),
         };
         plan.times = log.times.iter().map(|path| plan.places(path)).collect();
         plan.id = plan.places(log.record_id);
@@ -221,6 +224,7 @@ impl Plan {
             self.nodes[node].mark = mark;
         }
         self.table_columns = self.slot("columns", false);
+        self.packed = PACKED.iter().map(|path| self.slot(path, false)).collect();
         for key in WRAPPERS.iter().chain(self.log.wrappers) {
             for spelling in spellings(key) {
                 if self.nodes[ROOT].keys.find(spelling.as_bytes()).is_none() {
@@ -459,6 +463,18 @@ impl Decoder {
     /// The names of the columns of a table whose rows follow.
     pub(crate) fn table_columns<'a>(&'a self, record: &'a [u8]) -> &'a [u8] {
         self.bytes(record, self.slots[self.plan.table_columns])
+    }
+
+    /// The text, if the record has one, in which others are packed.
+    pub(crate) fn packed(&self, record: &[u8]) -> Option<String> {
+        let slots = self.plan.packed.iter().map(|&slot| self.slots[slot]);
+        let mut packed = slots.filter(|slot| {
+            matches!(slot.kind, Kind::Text { .. }) && self.bytes(record, *slot).starts_with(BEGINNING)
+        });
+        let slot = packed.next()?;
+        let mut text = String::new();
+        Value { kind: slot.kind, raw: self.bytes(record, slot) }.append_to(&mut text);
+        Some(text)
     }
 
     /// An object's members.

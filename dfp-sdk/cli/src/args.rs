@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use dfp_sdk::SecretsConfig;
+use dfp_sdk::core::Result;
+use dfp_sdk::host::Secrets;
 use dfp_sdk::prep::sessionize::parse_length;
 use jiff::{SignedDuration, Timestamp};
 
@@ -132,6 +135,10 @@ pub(crate) struct SelectionArgs {
     /// Take files of this span: from --start-time on, or back from now. `60d`, `12h`, `90m`.
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     pub(crate) duration: Option<SignedDuration>,
+    /// Begin at the start of a source that reads no files, wherever an earlier run came to; what the store holds is not taken
+    /// again.
+    #[arg(long)]
+    pub(crate) from_start: bool,
     /// Exit with 3 if any record was rejected.
     #[arg(long)]
     pub(crate) strict: bool,
@@ -182,6 +189,25 @@ pub(crate) struct InferArgs {
     pub(crate) forget: bool,
 }
 
+/// Where a configuration's secrets are.
+#[derive(Debug, Args)]
+pub(crate) struct SecretsArgs {
+    /// Where the secrets are that the configuration refers to: a directory with one file for each.
+    #[arg(long = "secrets", value_name = "DIR", conflicts_with = "environment")]
+    directory: Option<PathBuf>,
+    /// The same: how the environment variables begin that hold one each.
+    #[arg(long = "secrets-env", value_name = "PREFIX")]
+    environment: Option<String>,
+}
+
+impl SecretsArgs {
+    /// Where to look; `None` if nowhere.
+    pub(crate) fn secrets(&self) -> Result<Option<Secrets>> {
+        let (directory, environment) = (self.directory.clone(), self.environment.clone());
+        SecretsConfig { directory, environment }.secrets()
+    }
+}
+
 /// How `dfp read` writes records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ReadFormat {
@@ -223,12 +249,9 @@ pub(crate) struct ReadArgs {
     /// One member of the plugin's configuration: VALUE as JSON, or as text if it is none; may be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_option)]
     pub(crate) option: Vec<(String, serde_json::Value)>,
-    /// Where the secrets are that the configuration refers to: a directory with one file for each.
-    #[arg(long, value_name = "DIR", conflicts_with = "secrets_env")]
-    pub(crate) secrets: Option<PathBuf>,
-    /// The same: how the environment variables begin that hold one each.
-    #[arg(long, value_name = "PREFIX")]
-    pub(crate) secrets_env: Option<String>,
+    /// Where the secrets are that the configuration refers to.
+    #[command(flatten)]
+    pub(crate) secrets: SecretsArgs,
     /// Exit with 3 if any record was rejected.
     #[arg(long)]
     pub(crate) strict: bool,
@@ -283,6 +306,9 @@ pub(crate) struct CheckArgs {
     /// Id of the component, if there are several.
     #[arg(long)]
     pub(crate) id: Option<String>,
+    /// Where the secrets are that the configuration refers to.
+    #[command(flatten)]
+    pub(crate) secrets: SecretsArgs,
     /// Load and run it in a process of its own, sandboxed.
     #[arg(long)]
     pub(crate) out_of_process: bool,

@@ -1,4 +1,4 @@
-//! Histories of entities, models with their versions, and a log of runs, in one crash-safe file.
+//! Histories of entities, models with their versions, how far sources were read, and a log of runs, in one crash-safe file.
 //!
 //! A run that trains opens a [`Publication`], adds the new rows to each entity's history, reads back the window it trains
 //! on, stores the models, and commits: everybody else sees all of it or none. A run that scores takes a [`Snapshot`].
@@ -64,7 +64,7 @@ mod tables;
 pub use error::{Error, Result};
 pub use history::{Appended, EntityInfo, Statistics, day_of};
 pub use models::{ModelDetails, ModelInfo};
-pub use names::{MAX_ENTITY, MAX_MODEL, MAX_SOURCE, model_name};
+pub use names::{MAX_ENTITY, MAX_MODEL, MAX_READER, MAX_SOURCE, model_name};
 pub use publication::{MAX_MODEL_BYTES, Publication};
 pub use schema::project;
 pub use snapshot::Snapshot;

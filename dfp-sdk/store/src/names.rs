@@ -9,6 +9,9 @@ pub const MAX_ENTITY: usize = 4096;
 /// Longest name of a model, in bytes.
 pub const MAX_MODEL: usize = MAX_SOURCE + 1 + MAX_ENTITY;
 
+/// Longest name of a reader, in bytes.
+pub const MAX_READER: usize = 1024;
+
 /// The name of an entity's model: `source/entity`. Writers and readers both use it, so that what one stores the other
 /// finds, whatever characters the entity holds. A source has no `/`, so no two pairs share a name.
 ///
@@ -33,6 +36,10 @@ pub(crate) fn check_entity(name: &str) -> Result<()> {
 
 pub(crate) fn check_model(name: &str) -> Result<()> {
     check_length("model name", name, MAX_MODEL)
+}
+
+pub(crate) fn check_reader(name: &str) -> Result<()> {
+    check_length("reader", name, MAX_READER)
 }
 
 fn check_length(what: &'static str, name: &str, limit: usize) -> Result<()> {

@@ -15,12 +15,12 @@ use crate::chunk::{self, Chunk};
 use crate::error::{Doing, Error, Result, guarded};
 use crate::history::{self, Appended, EntityInfo, Statistics, day_of, times};
 use crate::models::{ModelDetails, ModelInfo};
-use crate::names::{check_entity, check_model, check_source};
+use crate::names::{check_entity, check_model, check_reader, check_source};
 use crate::read;
 use crate::schema::{self, Schemas};
 use crate::tables::{
-    self, ENTITIES, FORMAT, HISTORY, LATEST, META, META_FORMAT, MODEL_INFO, MODELS, NEWEST_SCHEMA, RUNS,
-    SCHEMAS,
+    self, ENTITIES, FORMAT, HISTORY, LATEST, META, META_FORMAT, MODEL_INFO, MODELS, NEWEST_SCHEMA, PENDING,
+    POSITIONS, RUNS, SCHEMAS,
 };
 
 /// Largest model, in bytes.
@@ -66,6 +66,8 @@ impl Publication {
         transaction.open_table(MODEL_INFO)?;
         transaction.open_table(LATEST)?;
         transaction.open_table(RUNS)?;
+        transaction.open_table(POSITIONS)?;
+        transaction.open_table(PENDING)?;
         Ok(())
     }
 
@@ -313,6 +315,56 @@ impl Publication {
             let Some(version) = read::version(&infos, &latest, name, version)? else { return Ok(None) };
             let models = self.transaction.open_table(MODELS).doing(DOING)?;
             read::model_bytes(&models, name, version).map(Some)
+        })
+    }
+
+    /// Where a reader of a source stands; `None` if it has no position yet.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] or [`Error::Database`] if it cannot be read.
+    pub fn position(&self, source: &str, reader: &str) -> Result<Option<Vec<u8>>> {
+        const DOING: &str = "looking up a position";
+        guarded(DOING, || {
+            let table = self.transaction.open_table(POSITIONS).doing(DOING)?;
+            read::of_reader(&table, source, reader, &tables::position_key(source, reader))
+        })
+    }
+
+    /// Notes where a reader of a source stands: the token that the source resumes from. With the rows up to there in the same
+    /// publication, none is ever lost or taken twice.
+    ///
+    /// # Errors
+    /// [`Error::Name`], or [`Error::Database`] if it cannot be written.
+    pub fn set_position(&mut self, source: &str, reader: &str, token: &[u8]) -> Result<()> {
+        const DOING: &str = "noting a position";
+        guarded(DOING, || {
+            check_source(source)?;
+            check_reader(reader)?;
+            let sealed = seal(&tables::position_key(source, reader), token);
+            let mut table = self.transaction.open_table(POSITIONS).doing(DOING)?;
+            table.insert((source, reader), sealed.as_slice()).doing(DOING)?;
+            Ok(())
+        })
+    }
+
+    /// Notes what a reader still has to do elsewhere about what this publication holds, or, with `None`, that it is done.
+    ///
+    /// # Errors
+    /// [`Error::Name`], or [`Error::Database`] if it cannot be written.
+    pub fn set_pending(&mut self, source: &str, reader: &str, pending: Option<&[u8]>) -> Result<()> {
+        const DOING: &str = "noting what is pending";
+        guarded(DOING, || {
+            check_source(source)?;
+            check_reader(reader)?;
+            let mut table = self.transaction.open_table(PENDING).doing(DOING)?;
+            match pending {
+                Some(pending) => {
+                    let sealed = seal(&tables::pending_key(source, reader), pending);
+                    table.insert((source, reader), sealed.as_slice()).doing(DOING)?;
+                }
+                None => drop(table.remove((source, reader)).doing(DOING)?),
+            }
+            Ok(())
         })
     }
 

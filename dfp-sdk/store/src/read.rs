@@ -86,6 +86,17 @@ pub(crate) fn model_bytes(
     unseal(&key, sealed.value()).map(<[u8]>::to_vec)
 }
 
+/// The content that a reader of a source left in a table.
+pub(crate) fn of_reader(
+    table: &impl ReadableTable<(&'static str, &'static str), &'static [u8]>,
+    source: &str,
+    reader: &str,
+    key: &str,
+) -> Result<Option<Vec<u8>>> {
+    let sealed = table.get((source, reader)).doing("looking up a position")?;
+    sealed.map(|sealed| unseal(key, sealed.value()).map(<[u8]>::to_vec)).transpose()
+}
+
 /// Days as an inclusive range; an empty one if nothing is in it.
 pub(crate) fn inclusive(days: &impl RangeBounds<i32>) -> RangeInclusive<i32> {
     const EMPTY: RangeInclusive<i32> = RangeInclusive::new(1, 0);

@@ -6,7 +6,7 @@ use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::RecordBatch;
-use redb::{ReadTransaction, ReadableTable};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, TableError};
 use serde_json::Value;
 
 use crate::blob::unseal_json;
@@ -15,7 +15,12 @@ use crate::history::{self, EntityInfo, Statistics};
 use crate::models::ModelInfo;
 use crate::read;
 use crate::schema::Schemas;
-use crate::tables::{self, ENTITIES, HISTORY, LATEST, MODEL_INFO, MODELS, NEWEST_SCHEMA, RUNS, SCHEMAS};
+use crate::tables::{
+    self, ENTITIES, HISTORY, LATEST, MODEL_INFO, MODELS, NEWEST_SCHEMA, PENDING, POSITIONS, RUNS, SCHEMAS,
+};
+
+/// What readers of sources leave: by source and reader.
+type OfReaders = TableDefinition<'static, (&'static str, &'static str), &'static [u8]>;
 
 /// The state of a store after one publication. Any number of threads may read it at once.
 ///
@@ -173,6 +178,34 @@ impl Snapshot {
                     Ok((number.value(), unseal_json(&tables::run_key(number.value()), sealed.value())?))
                 };
             newest.map(record).collect()
+        })
+    }
+
+    /// Where a reader of a source stands; `None` if it has no position yet.
+    ///
+    /// # Errors
+    /// See [`Snapshot`].
+    pub fn position(&self, source: &str, reader: &str) -> Result<Option<Vec<u8>>> {
+        self.of_reader(POSITIONS, source, reader, &tables::position_key(source, reader))
+    }
+
+    /// What a reader of a source still has to do about what is published; `None` if nothing.
+    ///
+    /// # Errors
+    /// See [`Snapshot`].
+    pub fn pending(&self, source: &str, reader: &str) -> Result<Option<Vec<u8>>> {
+        self.of_reader(PENDING, source, reader, &tables::pending_key(source, reader))
+    }
+
+    fn of_reader(&self, table: OfReaders, source: &str, reader: &str, key: &str) -> Result<Option<Vec<u8>>> {
+        const DOING: &str = "looking up a position";
+        guarded(DOING, || {
+            let table: ReadOnlyTable<_, _> = match self.transaction.open_table(table) {
+                // The store has format 1.
+                Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+                table => table.doing(DOING)?,
+            };
+            read::of_reader(&table, source, reader, key)
         })
     }
 

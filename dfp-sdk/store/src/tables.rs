@@ -2,8 +2,8 @@
 
 use redb::TableDefinition;
 
-/// The format this version writes, and the newest it reads.
-pub(crate) const FORMAT: u32 = 1;
+/// The format this version writes, and the newest it reads. Format 1 had no [`POSITIONS`] and no [`PENDING`].
+pub(crate) const FORMAT: u32 = 2;
 
 pub(crate) const META: TableDefinition<'_, &str, u32> = TableDefinition::new("meta");
 /// The key of the format's number in [`META`].
@@ -24,6 +24,11 @@ pub(crate) const MODEL_INFO: TableDefinition<'_, (&str, u32), &[u8]> = TableDefi
 pub(crate) const LATEST: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("latest");
 /// Number of a publication to its sealed JSON record.
 pub(crate) const RUNS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("runs");
+
+/// (source, reader) to a sealed token of the source.
+pub(crate) const POSITIONS: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("positions");
+/// (source, reader) to sealed bytes of whoever reads.
+pub(crate) const PENDING: TableDefinition<'_, (&str, &str), &[u8]> = TableDefinition::new("pending");
 
 pub(crate) fn schema_key(source: &str, number: u32) -> String {
     format!("schema {number} of source {source}")
@@ -55,4 +60,12 @@ pub(crate) fn latest_key(name: &str) -> String {
 
 pub(crate) fn run_key(number: u64) -> String {
     format!("run {number}")
+}
+
+pub(crate) fn position_key(source: &str, reader: &str) -> String {
+    format!("the position of {reader} in {source}")
+}
+
+pub(crate) fn pending_key(source: &str, reader: &str) -> String {
+    format!("what is pending of {reader} in {source}")
 }

@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 
 use dfp_core::ErrorKind;
-use dfp_store::{Error, FILE, Store};
+use dfp_store::{Error, FILE, ModelDetails, Store};
 
 #[test]
 fn one_process_cannot_open_it_twice_for_writing() {
@@ -65,14 +65,54 @@ fn newer_formats_are_refused() {
     let database = redb::Database::open(directory.path().join(FILE)).unwrap();
     let transaction = database.begin_write().unwrap();
     let meta: redb::TableDefinition<'_, &str, u32> = redb::TableDefinition::new("meta");
-    transaction.open_table(meta).unwrap().insert("format", 2).unwrap();
+    transaction.open_table(meta).unwrap().insert("format", 3).unwrap();
     transaction.commit().unwrap();
     drop(database);
     for opened in [Store::open(directory.path()), Store::open_read_only(directory.path())] {
         let error = opened.unwrap_err();
-        assert!(matches!(error, Error::NewerFormat { found: 2, known: 1, .. }), "{error}");
+        assert!(matches!(error, Error::NewerFormat { found: 3, known: 2, .. }), "{error}");
         assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
+}
+
+/// What format 1 did not have.
+const SINCE_FORMAT_2: [&str; 2] = ["positions", "pending"];
+
+#[test]
+fn stores_of_format_1_are_read_as_they_are_and_become_format_2_when_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path()).unwrap();
+    let mut publication = store.publication().unwrap();
+    publication.put_model("m", b"bytes", &ModelDetails::default()).unwrap();
+    publication.commit().unwrap();
+    drop(store);
+    let meta: redb::TableDefinition<'_, &str, u32> = redb::TableDefinition::new("meta");
+    let database = redb::Database::open(directory.path().join(FILE)).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(meta).unwrap().insert("format", 1).unwrap();
+    for table in SINCE_FORMAT_2 {
+        let table: redb::TableDefinition<'_, (&str, &str), &[u8]> = redb::TableDefinition::new(table);
+        assert!(transaction.delete_table(table).unwrap());
+    }
+    transaction.commit().unwrap();
+    drop(database);
+
+    let look = |store: &Store| {
+        let snapshot = store.snapshot().unwrap();
+        assert_eq!(snapshot.model_bytes("m", None).unwrap().unwrap(), b"bytes");
+        (snapshot.position("s", "r").unwrap(), snapshot.pending("s", "r").unwrap())
+    };
+    assert_eq!(look(&Store::open_read_only(directory.path()).unwrap()), (None, None));
+    let store = Store::open_existing(directory.path()).unwrap();
+    assert_eq!(look(&store), (None, None));
+    let mut publication = store.publication().unwrap();
+    publication.set_position("s", "r", b"here").unwrap();
+    publication.commit().unwrap();
+    assert_eq!(look(&store), (Some(b"here".to_vec()), None));
+    drop(store);
+    let database = redb::Database::open(directory.path().join(FILE)).unwrap();
+    let transaction = redb::ReadableDatabase::begin_read(&database).unwrap();
+    assert_eq!(transaction.open_table(meta).unwrap().get("format").unwrap().unwrap().value(), 2);
 }
 
 #[test]

@@ -103,7 +103,11 @@ impl Tenant {
         let end = (offset + size).min(records.len());
         let page: Vec<Value> = records[offset.min(end)..end]
             .iter()
-            .map(|(id, at)| json!({"id": id, "n": id, "createdDateTime": time(*at), "status": {"errorCode": 0}}))
+            .map(|(id, at)| {
+                let (user, app) = (at % 2, ["Mail", "Files", "Portal"][(at % 3) as usize]);
+                json!({"id": id, "n": id, "createdDateTime": time(*at), "status": {"errorCode": 0}, "appDisplayName": app,
+                       "userPrincipalName": format!("user{user}@contoso.example")})
+            })
             .collect();
         let mut body = json!({"@odata.context": "x", "value": page});
         if end < records.len() {

@@ -297,6 +297,8 @@ fn configurations_that_make_no_sense_are_refused_by_name() {
     let mut config = good.clone();
     config["decode"] = json!({"inputs": ["x"]});
     assert!(create_error::<Graph>(&config).contains("decode.inputs"));
+    config["decode"] = json!({"columns": ["x"]});
+    assert!(create_error::<Graph>(&config).contains("decode.columns"));
     config["colour"] = json!(1);
     assert!(create_error::<Graph>(&config).contains("colour"));
 }

@@ -9,4 +9,5 @@ mod graph;
 mod harness;
 mod hostile;
 mod real;
+mod runs;
 mod server;

@@ -35,7 +35,7 @@ fn text<'a>(batch: &'a RecordBatch, column: &str) -> &'a str {
 }
 
 fn with(account: &Value, columns: &[&str]) -> Value {
-    json!({"account": account, "start": time(now() - 3600), "decode": {"columns": columns}})
+    json!({"account": account, "start": time(now() - 3600), "columns": columns})
 }
 
 fn microsoft(server: &Server) -> Value {
@@ -175,7 +175,7 @@ fn schemas_and_configurations_have_the_same_members() {
             let plain = json!({"organization": "o-1", "bucket": "b", "region": "r"});
             account.as_object_mut().unwrap().extend(plain.as_object().unwrap().clone());
         }
-        let config = json!({"account": account, "start": "2026-01-01T00:00:00Z", "decode": {}, "schedule": members("schedule"),
+        let config = json!({"account": account, "start": "2026-01-01T00:00:00Z", "columns": [], "decode": {}, "schedule": members("schedule"),
                             "http": members("http")});
         let made: Result<S, _> = create(&config.to_string(), Arc::new(TestHost::default()));
         assert_eq!(made.err().map(|error| error.to_string()), None, "{}", S::ID);

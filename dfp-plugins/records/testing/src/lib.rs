@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 
 use dfp_plugin::arrow_array::cast::AsArray;
@@ -13,6 +13,8 @@ use dfp_plugin::{
     Component, EVENT_TIME, Error, ErrorKind, Host, Level, ORIGIN, RECORDS_READ, Reject, Result, Source,
 };
 use dfp_records::{Config, Described, Log, LogSource};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::TestRunner;
@@ -222,7 +224,7 @@ pub fn lines(records: &[Value]) -> String {
     lines.join("\n") + "\n"
 }
 
-const ENVELOPES: usize = 17;
+const ENVELOPES: usize = 20;
 
 /// The records in one of the envelopes that any log may come in.
 fn wrap(records: &[Value], envelope: usize) -> String {
@@ -253,12 +255,37 @@ fn wrap(records: &[Value], envelope: usize) -> String {
             &json!({"hits": {"total": 3, "hits": each(&|record| json!({"_id": "a", "_source": record}))}}),
         ),
         15 => lines(&each(&|record| json!({"message": {"message": record.to_string()}, "eventtype": "x"}))),
+        16 => json!({"awslogs": {"data": packed(&wrap(records, 11))}}).to_string(),
+        17 => {
+            let event = |half: &Value| json!({"kinesis": {"data": packed(&half.to_string()), "partitionKey": "k"}, "eventSource": "aws:kinesis"});
+            pretty(&json!({"Records": halves().iter().map(event).collect::<Vec<_>>()}))
+        }
+        18 => lines(&[
+            json!({"invocationId": "i", "records": each(&|record| json!({"recordId": "r", "data": packed(&record.to_string())}))}),
+        ]),
         _ => {
             let row = |record: &Value| format!("7,\"{}\",x", record.to_string().replace('"', "\"\""));
             let rows: Vec<String> = records.iter().map(row).collect();
             format!("id,message,host\n{}\n", rows.join("\n"))
         }
     }
+}
+
+/// Gzip in base64.
+pub fn packed(text: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    let mut out = String::new();
+    for chunk in encoder.finish().unwrap().chunks(3) {
+        let bits =
+            chunk.iter().fold(0, |bits, &byte| bits << 8 | usize::from(byte)) << (8 * (3 - chunk.len()));
+        for digit in 0..4 {
+            let six = bits >> (18 - 6 * digit) & 63;
+            out.push(if digit <= chunk.len() { DIGITS[six] as char } else { '=' });
+        }
+    }
+    out
 }
 
 const ENCODINGS: usize = 6;

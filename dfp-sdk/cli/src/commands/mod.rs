@@ -76,6 +76,7 @@ fn choice(args: &SelectionArgs) -> Result<Choice> {
         users: Selection::new(args.skip_user.clone(), args.only_user.clone())?,
         start: start.map(nanoseconds),
         end: end.map(nanoseconds),
+        from_start: args.from_start,
     })
 }
 

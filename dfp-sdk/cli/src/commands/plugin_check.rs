@@ -18,6 +18,7 @@ pub(crate) fn run(cli: &Cli, args: &CheckArgs) -> Result<ExitCode> {
         options.config =
             std::fs::read_to_string(file).map_err(|e| Error::io(format!("reading {}", file.display()), e))?;
     }
+    options.secrets = args.secrets.secrets()?;
     options.kind = args.kind.map(kind);
     options.id.clone_from(&args.id);
     if args.out_of_process {

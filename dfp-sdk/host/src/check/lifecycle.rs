@@ -36,8 +36,8 @@ pub(super) fn versions(book: &mut Book, subject: &Subject) {
     for (name, table) in
         [("versions/older-host", OtherTable::shorter()), ("versions/newer-host", OtherTable::longer())]
     {
-        let config = subject.config.clone();
-        tables(book, subject, name, move |component| under(component, &config, table));
+        let own = subject.clone();
+        tables(book, subject, name, move |component| under(component, &own, table));
     }
 }
 
@@ -64,7 +64,7 @@ fn resident_kib() -> Option<u64> {
 }
 
 fn cycles(subject: &Subject, times: usize) -> Answer {
-    let host = Arc::new(LocalHost::new());
+    let host = Arc::new(subject.host());
     let cycle = || subject.make(host.clone()).map(drop).map_err(|error| error.to_string());
     let times = if subject.is_remote() { times.min(REMOTE_CYCLES) } else { times };
     let warm_up = WARM_UP.min(times / 2);
@@ -135,9 +135,9 @@ fn null_errors(component: &'static LoadedComponent) -> Answer {
     kept("no place for an error, and nothing to destroy")
 }
 
-fn under(component: &'static LoadedComponent, config: &str, table: &'static OtherTable) -> Answer {
-    let host = Arc::new(LocalHost::new());
-    let rows = live_under(component, config, host.clone(), table)?;
+fn under(component: &'static LoadedComponent, subject: &Subject, table: &'static OtherTable) -> Answer {
+    let host = Arc::new(subject.host());
+    let rows = live_under(component, &subject.config, host.clone(), table)?;
     if Arc::strong_count(&host) != 1 {
         return Err("after destroying, the host's context is still retained".to_owned());
     }

@@ -43,7 +43,7 @@ use serde::Serialize;
 
 use crate::manifest::Gap;
 use crate::remote::RemoteOptions;
-use crate::{ComponentDescription, Description, Plugin, Plugins};
+use crate::{ComponentDescription, Description, Plugin, Plugins, Secrets};
 use load::Opened;
 use subject::Subject;
 
@@ -58,6 +58,8 @@ pub struct CheckOptions {
     pub id: Option<String>,
     /// Its configuration. For a source one that reads something, and comes to an end.
     pub config: String,
+    /// The secrets that the configuration refers to.
+    pub secrets: Option<Secrets>,
     /// What stages, sinks and models are given, besides what the kit makes of it. Empty: the kit tries columns of its own,
     /// and columns with the names that the configuration mentions.
     pub input: Vec<RecordBatch>,
@@ -78,6 +80,7 @@ impl CheckOptions {
             kind: None,
             id: None,
             config: "{}".to_owned(),
+            secrets: None,
             input: Vec::new(),
             remote: None,
             cycles: 1000,

@@ -10,7 +10,7 @@ use dfp_core::{Error, ErrorKind, FitContext, Host, Model, Result, Sink, Source, 
 
 use super::CheckOptions;
 use crate::remote::{Component, RemoteOptions, RemoteSink, RemoteSource, RemoteStage, RemoteTrainer, loaded};
-use crate::{ComponentDescription, LoadedComponent, Plugins};
+use crate::{ComponentDescription, LoadedComponent, LocalHost, Plugins, Secrets};
 
 /// A source that gives more than this is not read to its end.
 pub(super) const MAX_BATCHES: usize = 256;
@@ -23,6 +23,7 @@ pub(super) struct Subject {
     pub(super) loaded: Option<&'static LoadedComponent>,
     library: PathBuf,
     pub(super) config: String,
+    secrets: Option<Secrets>,
     remote: Option<RemoteOptions>,
 }
 
@@ -63,7 +64,18 @@ impl Subject {
             id: Some(component.id.clone()),
             ..remote
         });
-        Self { component, loaded, library: options.library.clone(), config: options.config.clone(), remote }
+        let (library, config, secrets) =
+            (options.library.clone(), options.config.clone(), options.secrets.clone());
+        Self { component, loaded, library, config, secrets, remote }
+    }
+
+    /// A host that gives the component its secrets.
+    pub(super) fn host(&self) -> LocalHost {
+        let host = LocalHost::new();
+        match &self.secrets {
+            Some(secrets) => host.secrets(secrets.clone()),
+            None => host,
+        }
     }
 
     pub(super) fn is_remote(&self) -> bool {

@@ -13,8 +13,8 @@ use dfp_core::{CancelToken, Error, ErrorKind, FitContext};
 use super::samples::{Sample, odd, of, plain, schemas};
 use super::subject::{Calls, Subject};
 use super::{Answer, Book, CheckOptions, kept, silent, within};
+use crate::PLUGIN_VIOLATIONS;
 use crate::remote::Component;
-use crate::{LocalHost, PLUGIN_VIOLATIONS};
 
 /// How long a call may go on after a cancel.
 const PROMPT: Duration = Duration::from_secs(1);
@@ -68,10 +68,6 @@ pub(super) fn checks(book: &mut Book, subject: &Subject, options: &CheckOptions)
     claim("claims/concurrent", DFP_CONCURRENT, concurrent);
 }
 
-fn local() -> Arc<LocalHost> {
-    Arc::new(LocalHost::new())
-}
-
 #[allow(clippy::needless_pass_by_value, reason = "it is what `map_err` wants")]
 fn text(error: Error) -> String {
     error.to_string()
@@ -85,7 +81,7 @@ fn find_input(subject: &Subject, given: &[RecordBatch]) -> Result<Input, Error> 
     let mut last = Error::new(ErrorKind::Internal, "there is no schema");
     for schema in schemas(&subject.config) {
         let batch = plain(&schema);
-        match subject.run(local(), std::slice::from_ref(&batch), Calls::Here) {
+        match subject.run(Arc::new(subject.host()), std::slice::from_ref(&batch), Calls::Here) {
             Ok(_) => return Ok(Input { batches: vec![batch], own: true }),
             Err(error) => last = error,
         }
@@ -95,7 +91,7 @@ fn find_input(subject: &Subject, given: &[RecordBatch]) -> Result<Input, Error> 
 
 /// One whole run, with the books of the host balanced and no rule broken on the way.
 fn run(subject: &Subject, input: &Input) -> Answer {
-    let host = local();
+    let host = Arc::new(subject.host());
     let output = subject.run(host.clone(), &input.batches, Calls::Here).map_err(text)?;
     let rows: usize = output.iter().map(RecordBatch::num_rows).sum();
     match host.counter(PLUGIN_VIOLATIONS) {
@@ -118,7 +114,7 @@ fn odd_batches(subject: &Subject, input: &Input) -> Answer {
     let mut refused = Vec::new();
     for Sample { name, batch, plain } in samples {
         // What is odd comes after what is not: a model has to learn from something.
-        if let Err(error) = subject.run(local(), &[first.clone(), batch], Calls::Here) {
+        if let Err(error) = subject.run(Arc::new(subject.host()), &[first.clone(), batch], Calls::Here) {
             if plain || FAULTS.contains(&error.kind()) {
                 return Err(format!("{name}: {error}"));
             }
@@ -133,7 +129,7 @@ fn release(subject: &Subject, input: &Input) -> Answer {
     if subject.component.kind == Kind::Sink {
         return silent("a sink gives nothing");
     }
-    let host = local();
+    let host = Arc::new(subject.host());
     let mut output = subject.run(host.clone(), &input.batches, Calls::Here).map_err(text)?;
     // The instance is gone. Every value is looked at before and after, from another thread.
     let texts = |output: &[RecordBatch]| output.iter().map(|batch| format!("{batch:?}")).collect::<Vec<_>>();
@@ -157,14 +153,14 @@ fn release(subject: &Subject, input: &Input) -> Answer {
 
 /// A source that says where it stands can go on from there.
 fn resume(subject: &Subject, _: &Input) -> Answer {
-    let made = subject.make(local()).map_err(text)?;
+    let made = subject.make(Arc::new(subject.host())).map_err(text)?;
     let Component::Source(mut source) = made.component else { return silent("only sources resume") };
     let mut stream = source.open(None).map_err(text)?;
     stream.next().transpose().map_err(text)?;
     let Some(position) = source.position() else { return silent("it has no position") };
     let rest: usize = rows(&mut stream)?;
     drop(stream);
-    let again = subject.make(local()).map_err(text)?;
+    let again = subject.make(Arc::new(subject.host())).map_err(text)?;
     let Component::Source(mut source) = again.component else { return silent("only sources resume") };
     let resumed = rows(&mut source.open(Some(&position)).map_err(text)?)?;
     if resumed == rest {
@@ -179,8 +175,8 @@ fn rows(stream: &mut Box<dyn dfp_core::BatchStream>) -> Result<usize, String> {
 }
 
 fn hop(subject: &Subject, input: &Input) -> Answer {
-    let here = subject.run(local(), &input.batches, Calls::Here).map_err(text)?;
-    let hopped = subject.run(local(), &input.batches, Calls::Hop).map_err(text)?;
+    let here = subject.run(Arc::new(subject.host()), &input.batches, Calls::Here).map_err(text)?;
+    let hopped = subject.run(Arc::new(subject.host()), &input.batches, Calls::Hop).map_err(text)?;
     let rows = |output: &[RecordBatch]| output.iter().map(RecordBatch::num_rows).sum::<usize>();
     if rows(&here) != rows(&hopped) {
         return Err(format!("it gives {} rows on one thread and {} on many", rows(&here), rows(&hopped)));
@@ -190,7 +186,7 @@ fn hop(subject: &Subject, input: &Input) -> Answer {
 
 fn cancel(subject: &Subject, input: &Input) -> Answer {
     let token = CancelToken::default();
-    let host = Arc::new(LocalHost::new().cancelled_by(token.clone()));
+    let host = Arc::new(subject.host().cancelled_by(token.clone()));
     let made = subject.make(host).map_err(text)?;
     let (sender, ended) = channel();
     let (batches, context) =
@@ -248,9 +244,9 @@ fn work(component: Component, batches: &[RecordBatch], context: &FitContext) -> 
 }
 
 fn deterministic(subject: &Subject, input: &Input) -> Answer {
-    let one = subject.run(local(), &input.batches, Calls::Here).map_err(text)?;
+    let one = subject.run(Arc::new(subject.host()), &input.batches, Calls::Here).map_err(text)?;
     for calls in [Calls::Here, Calls::Hop] {
-        if subject.run(local(), &input.batches, calls).map_err(text)? != one {
+        if subject.run(Arc::new(subject.host()), &input.batches, calls).map_err(text)? != one {
             return Err("equal configuration and input, but another output".to_owned());
         }
     }
@@ -263,7 +259,8 @@ fn keeps_rows(subject: &Subject, input: &Input) -> Answer {
     }
     let Some(first) = input.batches.first() else { return silent("it is given nothing") };
     for Sample { name, batch, .. } in of(first) {
-        let output = subject.run(local(), std::slice::from_ref(&batch), Calls::Here).map_err(text)?;
+        let output =
+            subject.run(Arc::new(subject.host()), std::slice::from_ref(&batch), Calls::Here).map_err(text)?;
         let rows: usize = output.iter().map(RecordBatch::num_rows).sum();
         if rows != batch.num_rows() {
             return Err(format!("{name}: {} rows in, {rows} out", batch.num_rows()));
@@ -299,7 +296,7 @@ fn moved(output: &RecordBatch, input: &RecordBatch) -> Option<String> {
 /// A fitted model is scored by several threads at once. Instances of other kinds are never called at the same time through the
 /// contracts.
 fn concurrent(subject: &Subject, input: &Input) -> Answer {
-    let made = subject.make(local()).map_err(text)?;
+    let made = subject.make(Arc::new(subject.host())).map_err(text)?;
     let Component::Model(trainer) = made.component else {
         return silent("only models are called at the same time");
     };

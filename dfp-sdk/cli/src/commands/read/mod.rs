@@ -13,7 +13,7 @@ use arrow_schema::SchemaRef;
 use dfp_sdk::core::{Error, ErrorKind, Level, Pipeline, Reject, Result, Sink, Source};
 use dfp_sdk::host::{Kind, LocalHost, Plugins};
 use dfp_sdk::prep::{Deduplicate, EntityColumn, Profile, Without};
-use dfp_sdk::{Progress, SecretsConfig, expand};
+use dfp_sdk::{Progress, expand};
 use serde_json::{Map, Value};
 
 use self::stats::{Inputs, Stats};
@@ -108,9 +108,7 @@ fn host(
                 lock(&rejected).line(&line);
             }
         });
-    let secrets =
-        SecretsConfig { directory: args.secrets.clone(), environment: args.secrets_env.clone() }.secrets()?;
-    Ok(match secrets {
+    Ok(match args.secrets.secrets()? {
         Some(secrets) => host.secrets(secrets),
         None => host,
     })
