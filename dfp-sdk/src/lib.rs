@@ -28,10 +28,10 @@ mod progress;
 mod run;
 #[cfg(feature = "sessions")]
 pub mod sessions;
-#[cfg(feature = "sessions")]
-pub mod timeline;
 #[cfg(feature = "runs")]
 mod stream;
+#[cfg(feature = "sessions")]
+pub mod timeline;
 #[cfg(feature = "runs")]
 mod train;
 
