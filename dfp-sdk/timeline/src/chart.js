@@ -106,6 +106,7 @@ function readColours() {
     .map(name => [name, style.getPropertyValue("--" + name).trim()]));
   const channels = name => [1, 3, 5].map(at => parseInt(colours[name].slice(at, at + 2), 16));
   const [common, middle, rare] = ["common", "middle", "rare"].map(channels);
+  colours.ring = channels("text");
   const mix = (a, b, part) => a.map((channel, n) => Math.round(channel + (b[n] - channel) * part));
   colours.shades = Array.from({ length: SHADES }, (_, n) => {
     const part = 2 * n / (SHADES - 1);
@@ -124,14 +125,18 @@ const shadeOf = new Uint8Array(count);
   }
 }
 
-// How much of each pixel of a square a dot covers, up to 255.
-function coverOf(diameter) {
+// How much of each pixel of a square a shape covers, up to 255; `inside` says how far inside it a distance from the middle is.
+function coverOf(diameter, most, inside) {
   const side = Math.ceil(diameter) + 2, middle = (side - 1) / 2;
-  return { side, cover: Uint8Array.from({ length: side * side }, (_, n) => {
+  const cover = Uint8Array.from({ length: side * side }, (_, n) => {
     const distance = Math.hypot(n % side - middle, Math.floor(n / side) - middle);
-    return 195 * Math.min(Math.max(diameter / 2 + .5 - distance, 0), 1);
-  }) };
+    return most * Math.min(Math.max(inside(distance) + .5, 0), 1);
+  });
+  return { side, cover };
 }
+
+const discOf = diameter => coverOf(diameter, 195, distance => diameter / 2 - distance);
+const ringOf = (diameter, width) => coverOf(diameter, 255, distance => width / 2 - Math.abs(diameter / 2 - width / 2 - distance));
 
 // Puts a dot over what is there. A canvas takes ten times as long for tens of thousands of them.
 function stamp({ data: pixels, width, height }, { side, cover }, [red, green, blue], x, y) {
@@ -150,28 +155,33 @@ function stamp({ data: pixels, width, height }, { side, cover }, [red, green, bl
   }
 }
 
-// Calls `draw` for the sessions in a box of so many pixels, the rarest last; where several dots would cover each other wholly, for three.
+// Calls `draw` for the sessions in a box of so many pixels, the rarest last; where several would cover each other wholly, for `most`.
 let cells = new Uint8Array(0);
 
-function eachDot(width, height, scales, draw) {
+function eachDot(width, height, scales, most, draw, only) {
   const columns = Math.round(width) + 1, needed = columns * (Math.round(height) + 1);
   if (cells.length < needed) cells = new Uint8Array(needed); else cells.fill(0, 0, needed);
   const perTime = width / (scales.to - scales.from), perScore = height / (scales.high - scales.low);
   for (let n = shownCount - 1; n >= 0; n--) {
     const session = byScore[n];
+    if (only && !only.has(session)) continue;
     const x = Math.round((times[session] - scales.from) * perTime);
     const y = Math.round((scales.high - heights[session]) * perScore);
-    if (x >= 0 && x <= width && y >= 0 && y <= height && cells[y * columns + x]++ < 3) draw(session, x, y);
+    if (x >= 0 && x <= width && y >= 0 && y <= height && cells[y * columns + x]++ < most) draw(session, x, y);
   }
 }
 
-function drawDots(u, scales, diameter) {
+function drawDots(u, scales, diameter, rings) {
   const { left, top, width, height } = u.bbox;
   const layer = u.dotLayer ??= document.createElement("canvas");
   [layer.width, layer.height] = [width, height];
   const image = new ImageData(layer.width, layer.height);
-  const covered = coverOf(diameter * devicePixelRatio);
-  eachDot(width, height, scales, (session, x, y) => stamp(image, covered, colours.shades[shadeOf[session]], x, y));
+  const disc = discOf(diameter * devicePixelRatio);
+  eachDot(width, height, scales, 3, (session, x, y) => stamp(image, disc, colours.shades[shadeOf[session]], x, y));
+  if (rings?.size) {
+    const ring = ringOf((diameter + 6) * devicePixelRatio, 1.5 * devicePixelRatio);
+    eachDot(width, height, scales, 1, (session, x, y) => stamp(image, ring, colours.ring, x, y), rings);
+  }
   layer.getContext("2d").putImageData(image, 0, 0);
   u.ctx.drawImage(layer, left, top);
 }
@@ -185,8 +195,7 @@ function drawChart(u) {
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
   drawBound(ctx, bbox, devicePixelRatio);
-  drawDots(u, view, dotSize());
-  for (const session of selected) ring(u, session);
+  drawDots(u, view, dotSize(), selected);
   ctx.restore();
 }
 
@@ -201,17 +210,6 @@ function drawBound(ctx, bbox, ratio) {
   ctx.lineTo(bbox.left + bbox.width, y);
   ctx.stroke();
   ctx.setLineDash([]);
-}
-
-function ring(u, session) {
-  if (!inView(session)) return;
-  const ratio = devicePixelRatio;
-  const { x, y } = position(session);
-  u.ctx.strokeStyle = colours.text;
-  u.ctx.lineWidth = 1.5 * ratio;
-  u.ctx.beginPath();
-  u.ctx.arc(u.bbox.left + x * ratio, u.bbox.top + y * ratio, (dotSize() / 2 + 2) * ratio, 0, 7);
-  u.ctx.stroke();
 }
 
 const font = size => `${size}px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif`;

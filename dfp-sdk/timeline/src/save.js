@@ -78,15 +78,11 @@ function chartAsSvg() {
     if (at >= top && at <= bottom) svgNode(root, "line", { x1: left, y1: at, x2: right, y2: at, stroke: colours.bound, "stroke-dasharray": "5 4" });
   }
   const dots = svgNode(root, "g", { "fill-opacity": .75 });
-  eachDot(width, height, view, (session, cx, cy) => {
+  eachDot(width, height, view, 3, (session, cx, cy) => {
     svgNode(dots, "circle", { cx: left + cx, cy: top + cy, r: dotSize() / 2, fill: `rgb(${colours.shades[shadeOf[session]]})` });
   });
-  for (const session of selected) {
-    if (inView(session)) {
-      const at = { cx: x(times[session]), cy: y(heights[session]) };
-      svgNode(root, "circle", { ...at, r: dotSize() / 2 + 2, fill: "none", stroke: colours.text, "stroke-width": 1.5 });
-    }
-  }
+  const rings = svgNode(root, "g", { fill: "none", stroke: colours.text, "stroke-width": 1.5 });
+  eachDot(width, height, view, 1, (_, cx, cy) => svgNode(rings, "circle", { cx: left + cx, cy: top + cy, r: dotSize() / 2 + 2 }), selected);
   return new XMLSerializer().serializeToString(root);
 }
 

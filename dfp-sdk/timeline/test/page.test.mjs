@@ -373,6 +373,14 @@ test("fifty thousand sessions", async t => {
     bounded: async () => {
       await page.focus("#bound-slider");
       for (let n = 0; n < steps; n++) await page.keyboard.press("PageDown");
+      await page.click("#bound-all");
+    },
+    selected: () => page.click("#select-view"),
+    "panned with all selected": async () => {
+      await mouse(page, .3, .3);
+      await page.mouse.down();
+      for (let n = 0; n < steps; n++) await mouse(page, .3 + n / 100, .3);
+      await page.mouse.up();
     },
   };
   for (const [what, way] of Object.entries(ways)) {
