@@ -82,14 +82,14 @@ impl SessionTraining {
     pub fn add(&mut self, sessions: &RecordBatch) -> Result<()> {
         let learned = self.learn(sessions)?;
         match &mut self.shared {
-            Some(shared) => shared.merge(learned)?,
+            Some(shared) => shared.merge(&learned)?,
             None => self.shared = Some(learned),
         }
         let Some(by) = &self.by else { return Ok(()) };
         for (entity, sessions) in split::by_column(sessions, by)? {
             let learned = self.learn(&sessions)?;
             match self.entities.get_mut(&entity) {
-                Some(known) => known.merge(learned)?,
+                Some(known) => known.merge(&learned)?,
                 None => drop(self.entities.insert(entity, learned)),
             }
         }
@@ -153,7 +153,7 @@ impl SessionTraining {
 }
 
 impl Learned {
-    fn merge(&mut self, other: Self) -> Result<()> {
+    fn merge(&mut self, other: &Self) -> Result<()> {
         self.counts.merge(&other.counts)?;
         self.start = self.start.into_iter().chain(other.start).min();
         self.end = self.end.max(other.end);
@@ -170,14 +170,17 @@ fn times<'a>(sessions: &'a RecordBatch, ending: &str) -> impl Iterator<Item = i6
     column.into_iter().flat_map(|column| column.iter().flatten().collect::<Vec<_>>())
 }
 
+/// A model, and what it is cited as: `name:version`.
+type Cited = (String, Arc<SequenceModel>);
+
 /// Stored models of sessions, loaded as they are needed.
 pub struct SessionModels {
     snapshot: Snapshot,
-    shared: (String, Arc<SequenceModel>),
+    shared: Cited,
     /// The column that says whose session it is, where the models of its values are, and those that were asked for: `None`
     /// where there is none, or it abstains.
     by: Option<(String, String)>,
-    known: HashMap<String, Option<(String, Arc<SequenceModel>)>>,
+    known: HashMap<String, Option<Cited>>,
 }
 
 impl SessionModels {
@@ -191,10 +194,10 @@ impl SessionModels {
             Error::new(ErrorKind::NotFound, what)
         })?;
         let prefix = source_of_entities(name, "");
-        let by = snapshot.models()?.into_iter().find_map(|model| {
-            let by = model.details.source.strip_prefix(&prefix)?.to_owned();
-            Some((by, model.details.source))
-        });
+        let models = snapshot.models()?.into_iter().filter(|model| model.details.source.starts_with(&prefix));
+        // Trained by one column, and later by another: the later counts.
+        let newest = models.max_by_key(|model| model.details.created);
+        let by = newest.map(|model| (model.details.source[prefix.len()..].to_owned(), model.details.source));
         Ok(Self { snapshot, shared, by, known: HashMap::new() })
     }
 
@@ -239,12 +242,7 @@ impl SessionModels {
     }
 
     /// Which rows each model scores.
-    fn groups(
-        &mut self,
-        sessions: &RecordBatch,
-        by: &str,
-        source: &str,
-    ) -> Result<Vec<((String, Arc<SequenceModel>), Vec<u64>)>> {
+    fn groups(&mut self, sessions: &RecordBatch, by: &str, source: &str) -> Result<Vec<(Cited, Vec<u64>)>> {
         let entities = split::text_column(sessions, by)?;
         let mut rows: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
         let mut shared = Vec::new();
@@ -267,7 +265,7 @@ impl SessionModels {
         Ok(groups)
     }
 
-    fn own(&mut self, entity: &str, source: &str) -> Result<Option<(String, Arc<SequenceModel>)>> {
+    fn own(&mut self, entity: &str, source: &str) -> Result<Option<Cited>> {
         if let Some(known) = self.known.get(entity) {
             return Ok(known.clone());
         }
@@ -277,7 +275,7 @@ impl SessionModels {
     }
 }
 
-fn load(snapshot: &Snapshot, name: &str) -> Result<Option<(String, Arc<SequenceModel>)>> {
+fn load(snapshot: &Snapshot, name: &str) -> Result<Option<Cited>> {
     let Some(info) = snapshot.model_info(name, None)? else { return Ok(None) };
     let Some(bytes) = snapshot.model_bytes(name, Some(info.version))? else { return Ok(None) };
     let model = SequenceModel::load(&bytes).map_err(Error::from).map_err(|e| e.context(info.cite()))?;
