@@ -345,11 +345,14 @@ impl Run {
         let Some(kept_from) = statistics.and_then(|statistics| statistics.kept_from) else {
             return Ok(rows.clone());
         };
-        let mask = |kept: bool| -> Result<BooleanArray> {
-            Ok(times(rows)?.iter().map(|&time| Some((day_of(time) >= kept_from) == kept)).collect())
+        let times = times(rows)?;
+        let only = |kept: bool| {
+            let chosen: BooleanArray =
+                times.iter().map(|&time| Some((day_of(time) >= kept_from) == kept)).collect();
+            filter_record_batch(rows, &chosen)
         };
-        reject_all(host, &filter_record_batch(rows, &mask(false)?)?, reason::TIME_OUT_OF_RANGE, TOO_OLD)?;
-        Ok(filter_record_batch(rows, &mask(true)?)?)
+        reject_all(host, &only(false)?, reason::TIME_OUT_OF_RANGE, TOO_OLD)?;
+        Ok(only(true)?)
     }
 
     /// The hashes of an entity's stored rows of the days of these times. A history that cannot be read holds none: scoring
@@ -467,11 +470,12 @@ impl<'r> Ledger<'r> {
     /// Gives the files what a run that was killed owes them still.
     fn open(run: &'r Run, store: &'r Store) -> Result<Self> {
         let ledger = Self { run, store, reader: run.reader(Reader::Infer) };
-        if let Some(pending) = store.snapshot()?.pending(ledger.source(), &ledger.reader)? {
+        // Also those of a reader that goes by another name now, since the account changed.
+        for (reader, pending) in store.snapshot()?.pending(ledger.source())? {
             let owed = serde_json::from_slice::<Vec<Owed>>(&pending).map_err(|e| {
                 Error::caused(ErrorKind::BadData, "reading what an earlier run still had to write", e)
             })?;
-            ledger.deliver(&owed)?;
+            ledger.deliver(&reader, &owed)?;
         }
         ledger.files().try_for_each(stream::touch)?;
         Ok(ledger)
@@ -523,14 +527,14 @@ impl<'r> Ledger<'r> {
             .map_err(|e| Error::caused(ErrorKind::Internal, "writing findings as JSON", e))?;
         publication.set_pending(self.source(), &self.reader, Some(&pending))?;
         publication.commit()?;
-        self.deliver(&owed)
+        self.deliver(&self.reader, &owed)
     }
 
     /// Writes what is owed, and notes that it was.
-    fn deliver(&self, owed: &[Owed]) -> Result<()> {
+    fn deliver(&self, reader: &str, owed: &[Owed]) -> Result<()> {
         owed.iter().try_for_each(Owed::deliver)?;
         let mut publication = self.store.publication()?;
-        publication.set_pending(self.source(), &self.reader, None)?;
+        publication.set_pending(self.source(), reader, None)?;
         Ok(publication.commit()?)
     }
 }

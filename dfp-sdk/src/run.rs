@@ -217,6 +217,10 @@ impl Run {
         host: &Arc<LocalHost>,
         resume: Option<Vec<u8>>,
     ) -> Result<Feed<'_>> {
+        if self.choice.users != Selection::default() {
+            let what = "users are chosen from files only: what is passed over here would never be read again";
+            return Err(Error::new(ErrorKind::InvalidArgument, what));
+        }
         let mut config = self.config.source.config.clone();
         if reader == Reader::Train
             && let Some(seconds) =

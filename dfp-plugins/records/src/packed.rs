@@ -65,6 +65,6 @@ mod tests {
         for cut in 4..packed.len() - 3 {
             assert!(read(&packed[..cut]).is_err(), "{cut}");
         }
-        assert!(read(&packed.replace('V', "!")).is_err());
+        assert!(read(&packed.replace('M', "!")).is_err());
     }
 }

@@ -326,7 +326,7 @@ impl Publication {
         const DOING: &str = "looking up a position";
         guarded(DOING, || {
             let table = self.transaction.open_table(POSITIONS).doing(DOING)?;
-            read::of_reader(&table, source, reader, &tables::position_key(source, reader))
+            read::position(&table, source, reader)
         })
     }
 

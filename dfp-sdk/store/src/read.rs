@@ -86,15 +86,14 @@ pub(crate) fn model_bytes(
     unseal(&key, sealed.value()).map(<[u8]>::to_vec)
 }
 
-/// The content that a reader of a source left in a table.
-pub(crate) fn of_reader(
+pub(crate) fn position(
     table: &impl ReadableTable<(&'static str, &'static str), &'static [u8]>,
     source: &str,
     reader: &str,
-    key: &str,
 ) -> Result<Option<Vec<u8>>> {
     let sealed = table.get((source, reader)).doing("looking up a position")?;
-    sealed.map(|sealed| unseal(key, sealed.value()).map(<[u8]>::to_vec)).transpose()
+    let key = tables::position_key(source, reader);
+    sealed.map(|sealed| unseal(&key, sealed.value()).map(<[u8]>::to_vec)).transpose()
 }
 
 /// Days as an inclusive range; an empty one if nothing is in it.

@@ -9,7 +9,7 @@ use arrow_array::RecordBatch;
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, TableError};
 use serde_json::Value;
 
-use crate::blob::unseal_json;
+use crate::blob::{unseal, unseal_json};
 use crate::error::{Doing, Error, Result, guarded};
 use crate::history::{self, EntityInfo, Statistics};
 use crate::models::ModelInfo;
@@ -186,27 +186,44 @@ impl Snapshot {
     /// # Errors
     /// See [`Snapshot`].
     pub fn position(&self, source: &str, reader: &str) -> Result<Option<Vec<u8>>> {
-        self.of_reader(POSITIONS, source, reader, &tables::position_key(source, reader))
+        const DOING: &str = "looking up a position";
+        guarded(DOING, || {
+            let Some(table) = self.since_format_2(POSITIONS)? else { return Ok(None) };
+            read::position(&table, source, reader)
+        })
     }
 
-    /// What a reader of a source still has to do about what is published; `None` if nothing.
+    /// What readers of a source still have to do about what is published, by reader.
     ///
     /// # Errors
     /// See [`Snapshot`].
-    pub fn pending(&self, source: &str, reader: &str) -> Result<Option<Vec<u8>>> {
-        self.of_reader(PENDING, source, reader, &tables::pending_key(source, reader))
+    pub fn pending(&self, source: &str) -> Result<Vec<(String, Vec<u8>)>> {
+        const DOING: &str = "looking for what is pending";
+        guarded(DOING, || {
+            let Some(table) = self.since_format_2(PENDING)? else { return Ok(Vec::new()) };
+            let mut pending = Vec::new();
+            for entry in table.range((source, "")..).doing(DOING)? {
+                let (place, sealed) = entry.doing(DOING)?;
+                let (found, reader) = place.value();
+                if found != source {
+                    break;
+                }
+                let content = unseal(&tables::pending_key(source, reader), sealed.value())?;
+                pending.push((reader.to_owned(), content.to_vec()));
+            }
+            Ok(pending)
+        })
     }
 
-    fn of_reader(&self, table: OfReaders, source: &str, reader: &str, key: &str) -> Result<Option<Vec<u8>>> {
-        const DOING: &str = "looking up a position";
-        guarded(DOING, || {
-            let table: ReadOnlyTable<_, _> = match self.transaction.open_table(table) {
-                // The store has format 1.
-                Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-                table => table.doing(DOING)?,
-            };
-            read::of_reader(&table, source, reader, key)
-        })
+    /// A table that stores of format 1 do not have.
+    fn since_format_2(
+        &self,
+        table: OfReaders,
+    ) -> Result<Option<ReadOnlyTable<(&'static str, &'static str), &'static [u8]>>> {
+        match self.transaction.open_table(table) {
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            table => table.doing("looking up readers").map(Some),
+        }
     }
 
     /// The version meant, if it exists.

@@ -19,6 +19,10 @@ fn versioned(name: &str) -> TableDefinition<'_, (&'static str, u32), &'static [u
     TableDefinition::new(name)
 }
 
+fn of_readers(name: &str) -> TableDefinition<'_, (&'static str, &'static str), &'static [u8]> {
+    TableDefinition::new(name)
+}
+
 fn numbers(name: &str) -> TableDefinition<'_, &'static str, &'static [u8]> {
     TableDefinition::new(name)
 }
@@ -41,6 +45,8 @@ fn fill(directory: &Path) {
         publication.put_model(&model_name(SOURCE, &name), &model(entity), &ModelDetails::default()).unwrap();
     }
     publication.log_run(&json!({"read": 480})).unwrap();
+    publication.set_position(SOURCE, "train", b"here").unwrap();
+    publication.set_pending(SOURCE, "train", Some(b"lines")).unwrap();
     publication.commit().unwrap();
 }
 
@@ -108,6 +114,11 @@ fn a_changed_value_is_an_error_that_names_it() {
     assert_damaged(tampered(info, |store| store.snapshot()?.model_info(name, None)), "user3:1");
     assert_damaged(tampered(info, |store| store.snapshot()?.models()), "user3:1");
     assert_damaged(tampered(flip!(RUNS, 1), |store| store.snapshot()?.runs(1)), "run 1");
+    let position = flip!(of_readers("positions"), (SOURCE, "train"));
+    assert_damaged(tampered(position, |store| store.snapshot()?.position(SOURCE, "train")), "of train");
+    assert_damaged(tampered(position, |store| store.publication()?.position(SOURCE, "train")), "of train");
+    let pending = flip!(of_readers("pending"), (SOURCE, "train"));
+    assert_damaged(tampered(pending, |store| store.snapshot()?.pending(SOURCE)), "of train");
 }
 
 #[test]

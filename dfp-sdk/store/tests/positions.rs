@@ -17,7 +17,7 @@ fn positions_are_of_one_reader_and_come_with_their_publication_or_not_at_all() {
     assert_eq!(publication.position("s", "train").unwrap().unwrap(), b"one");
     let before = store.snapshot().unwrap();
     publication.commit().unwrap();
-    assert_eq!((before.position("s", "train").unwrap(), before.pending("s", "infer").unwrap()), (None, None));
+    assert_eq!((before.position("s", "train").unwrap(), before.pending("s").unwrap()), (None, Vec::new()));
 
     let mut publication = store.publication().unwrap();
     publication.set_position("s", "train", b"three").unwrap();
@@ -27,12 +27,13 @@ fn positions_are_of_one_reader_and_come_with_their_publication_or_not_at_all() {
     assert_eq!(snapshot.position("s", "train").unwrap().unwrap(), b"one");
     assert_eq!(snapshot.position("s", "infer").unwrap().unwrap(), b"two");
     assert_eq!(snapshot.position("t", "infer").unwrap(), None);
-    assert_eq!(snapshot.pending("s", "infer").unwrap().unwrap(), b"lines");
+    assert_eq!(snapshot.pending("s").unwrap(), [("infer".to_owned(), b"lines".to_vec())]);
+    assert_eq!(snapshot.pending("r").unwrap(), []);
 
     let mut publication = store.publication().unwrap();
     publication.set_pending("s", "infer", None).unwrap();
     publication.commit().unwrap();
-    assert_eq!(store.snapshot().unwrap().pending("s", "infer").unwrap(), None);
+    assert_eq!(store.snapshot().unwrap().pending("s").unwrap(), []);
 }
 
 #[test]

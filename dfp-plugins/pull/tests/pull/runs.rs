@@ -13,6 +13,7 @@ use dfp_plugin::linked_source;
 use dfp_pull::AzureAdGraph;
 use dfp_sdk::core::{CancelToken, Error, ErrorKind, Result, Sink};
 use dfp_sdk::host::Plugins;
+use dfp_sdk::prep::Selection;
 use dfp_sdk::store::{FILE, Store};
 use dfp_sdk::{Choice, InferReport, PipelineConfig, Run, Silent, TrainReport};
 use proptest::collection::vec;
@@ -447,6 +448,8 @@ fn what_makes_no_sense_with_a_pull_is_refused() {
     };
     let pipeline = office.pipeline();
     refused(pipeline.clone(), Choice { start: Some(0), ..Choice::default() }, "source.config");
+    let users = Selection::new(["user1@contoso.example".to_owned()], []).unwrap();
+    refused(pipeline.clone(), Choice { users, ..Choice::default() }, "never be read again");
     let with = |from: &str, to: &str| pipeline.replace(from, to);
     refused(
         with("period_records", "inputs = [\"x.json\"]\nperiod_records"),

@@ -58,7 +58,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema, SchemaRef};
-use dfp_core::{CancelToken, FitContext, Model, Trainer, parallel_map};
+use dfp_core::{CancelToken, FitContext, Model, Trainer, fit_each, parallel_map};
 
 use crate::{Error, Result};
 pub use builder::SessionsBuilder;
@@ -144,12 +144,47 @@ impl SequenceTrainer {
 
 impl Trainer for SequenceTrainer {
     fn fit(&self, data: &RecordBatch, context: &FitContext) -> dfp_core::Result<Arc<dyn Model>> {
-        let population = context.population.as_deref().map(SequenceModel::load).transpose()?;
-        Ok(Arc::new(self.fit_sequence(data, population.as_ref(), context)?))
+        WithPopulation::of(self, context)?.fit(data, context)
+    }
+
+    /// Reads the population once for all.
+    fn fit_many(
+        &self,
+        groups: &[RecordBatch],
+        context: &FitContext,
+    ) -> Vec<dfp_core::Result<Arc<dyn Model>>> {
+        match WithPopulation::of(self, context) {
+            Ok(trainer) => fit_each(&trainer, groups, context),
+            // Every answer says why.
+            Err(_) => fit_each(self, groups, context),
+        }
     }
 
     fn load(&self, bytes: &[u8]) -> dfp_core::Result<Arc<dyn Model>> {
         Ok(Arc::new(SequenceModel::load(bytes)?))
+    }
+}
+
+/// A trainer and the population that it was told of, read.
+struct WithPopulation<'a> {
+    trainer: &'a SequenceTrainer,
+    population: Option<SequenceModel>,
+}
+
+impl<'a> WithPopulation<'a> {
+    fn of(trainer: &'a SequenceTrainer, context: &FitContext) -> Result<Self> {
+        let population = context.population.as_deref().map(SequenceModel::load).transpose()?;
+        Ok(Self { trainer, population })
+    }
+}
+
+impl Trainer for WithPopulation<'_> {
+    fn fit(&self, data: &RecordBatch, context: &FitContext) -> dfp_core::Result<Arc<dyn Model>> {
+        Ok(Arc::new(self.trainer.fit_sequence(data, self.population.as_ref(), context)?))
+    }
+
+    fn load(&self, bytes: &[u8]) -> dfp_core::Result<Arc<dyn Model>> {
+        self.trainer.load(bytes)
     }
 }
 

@@ -114,7 +114,6 @@ impl Probabilities {
         for (number, command) in commands.iter_mut().enumerate() {
             without(self, command, UNKNOWN, 1.0);
             let seen = |parameter: &u32| self.counts.command_parameters.get(number as u32, *parameter);
-            command.usual.retain(|parameter| *parameter != UNKNOWN);
             command.usual.sort_by(|a, b| seen(b).partial_cmp(&seen(a)).expect("counts are numbers"));
         }
         (self.commands, self.unknown) = (commands, unknown);

@@ -386,6 +386,9 @@ fn who_is_hardly_known_abstains_or_leans_on_all() {
     assert_eq!(load(&models[0]).counts().sessions(), 32.0);
     assert_eq!(load(&models[1]).counts().sessions(), 30.0);
     assert_eq!(models[2].as_ref().err().unwrap().kind(), ErrorKind::BadData);
+    let context = FitContext { population: Some(Arc::from(&b"damaged"[..])), ..context };
+    let models = trainer.fit_many(&[new, known], &context);
+    assert!(models.iter().all(|model| model.as_ref().err().unwrap().to_string().contains("loading a model")));
 }
 
 #[test]
