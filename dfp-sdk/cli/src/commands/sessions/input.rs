@@ -89,7 +89,7 @@ fn source(
         })?,
     };
     let rules = changed(rules, args)?;
-    let mut config = serde_json::Map::from_iter(args.option.iter().cloned());
+    let mut config: serde_json::Map<_, _> = args.option.iter().cloned().collect();
     config.insert("inputs".to_owned(), files.into());
     config.insert("columns".to_owned(), rules.raw_columns().into());
     let config = serde_json::Value::Object(config).to_string();

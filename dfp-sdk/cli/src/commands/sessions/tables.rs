@@ -32,7 +32,7 @@ impl Tables {
     pub(super) fn batches(&self) -> Batches {
         let schema = self.schema.clone();
         let files = self.files.clone().into_iter();
-        Box::new(files.flat_map(move |file| batches_of(file, &schema)))
+        Box::new(files.flat_map(move |file| batches_of(&file, &schema)))
     }
 }
 
@@ -72,8 +72,8 @@ impl BatchStream for Stream {
     }
 }
 
-fn batches_of(file: String, expected: &SchemaRef) -> Batches {
-    let opened = open(&file).and_then(|(schema, batches)| {
+fn batches_of(file: &str, expected: &SchemaRef) -> Batches {
+    let opened = open(file).and_then(|(schema, batches)| {
         if schema.fields() == expected.fields() {
             return Ok(batches);
         }
