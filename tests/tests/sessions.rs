@@ -215,7 +215,8 @@ fn tables_of_events_become_sessions_by_rules() {
     read.current_dir(place.0.path()).arg("--plugin-dir").arg(plugins);
     let read = read.args(["read", "--plugin", "exchange", "logs", "-o", "events.parquet"]).output().unwrap();
     assert!(read.status.success());
-    let rules = "identity = [\"UserId\"]\n[event]\nname = \"Operation\"\n[limits]\nmax_separation = \"25s\"\n";
+    let rules =
+        "identity = [\"UserId\"]\n[event]\nname = \"Operation\"\n[limits]\nmax_separation = \"25s\"\n";
     fs::write(place.path("rules.toml"), rules).unwrap();
     let (out, errors) = place.ok("build --rules rules.toml --number-distinct events.parquet");
     assert!(errors.contains("read 180 = used 180 + rejected 0"), "{errors}");

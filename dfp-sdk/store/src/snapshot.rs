@@ -22,6 +22,9 @@ use crate::tables::{
 /// What readers of sources leave: by source and reader.
 type OfReaders = TableDefinition<'static, (&'static str, &'static str), &'static [u8]>;
 
+/// An open table of what readers have.
+type OpenOfReaders = ReadOnlyTable<(&'static str, &'static str), &'static [u8]>;
+
 /// The state of a store after one publication. Any number of threads may read it at once.
 ///
 /// Every method fails with [`Error::Damaged`] if the bytes it needs are not those that were written, and with
@@ -216,10 +219,7 @@ impl Snapshot {
     }
 
     /// A table that stores of format 1 do not have.
-    fn since_format_2(
-        &self,
-        table: OfReaders,
-    ) -> Result<Option<ReadOnlyTable<(&'static str, &'static str), &'static [u8]>>> {
+    fn since_format_2(&self, table: OfReaders) -> Result<Option<OpenOfReaders>> {
         match self.transaction.open_table(table) {
             Err(TableError::TableDoesNotExist(_)) => Ok(None),
             table => table.doing("looking up readers").map(Some),
