@@ -330,6 +330,9 @@ pub(super) fn distinct_params(
 ) {
     into.clear();
     into.extend(sessions.params(event).map(|place| (number(sessions.param_name(place)), place)));
+    if into.is_sorted_by(|before, after| before.0 < after.0) {
+        return;
+    }
     into.sort_unstable();
     into.dedup_by(|later, earlier| {
         let same = later.0 == earlier.0;

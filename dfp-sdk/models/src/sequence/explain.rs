@@ -9,7 +9,7 @@ use arrow_array::{Array, StringArray};
 
 use super::Sessions;
 use super::counts::BOUNDARY;
-use super::parameters::{Found, Parameters};
+use super::parameters::{Observed, Param, Parameters};
 use crate::{Error, Result};
 
 /// What a factor of a likelihood speaks of.
@@ -164,17 +164,23 @@ pub(super) struct Span {
 }
 
 impl<'a> Parameters<'a> {
-    /// Offers all factors of a window.
-    pub(super) fn explain(self, sessions: &Sessions<'a>, span: &Span, rarest: &mut Rarest<'a>) {
+    /// Offers all factors of a window of an observed session.
+    pub(super) fn explain(
+        self,
+        sessions: &Sessions<'a>,
+        observed: &Observed,
+        span: &Span,
+        rarest: &mut Rarest<'a>,
+    ) {
+        if rarest.most == 0 {
+            return;
+        }
         let events = sessions.events(span.session);
-        let number = |event: usize| self.probabilities.counts.commands.find(sessions.name(event));
-        let mut found = Found::new();
         for item in span.items.clone() {
-            let event = events.start + item;
-            let before = (item > span.items.start).then(|| event - 1);
-            let from = before.map(|before| sessions.name(before));
-            let row = before.map(number);
-            if event == events.end {
+            let before = (item > span.items.start).then(|| item - 1);
+            let row = before.map(|before| observed.commands[before]);
+            let from = before.map(|before| sessions.name(events.start + before));
+            let Some(&command) = observed.commands.get(item) else {
                 let probability = match row {
                     Some(row) => self.probabilities.transition(row, BOUNDARY),
                     None => self.probabilities.prior(BOUNDARY),
@@ -182,8 +188,7 @@ impl<'a> Parameters<'a> {
                 let reason = Reason::new(ReasonKind::End, probability);
                 rarest.offer(Reason { event: item - 1, from, ..reason });
                 continue;
-            }
-            let (command, to) = (number(event), Some(sessions.name(event)));
+            };
             let (kind, probability) = match row {
                 Some(row) => (ReasonKind::Transition, self.probabilities.transition(row, command)),
                 None if span.tokens && item == 0 => {
@@ -191,8 +196,9 @@ impl<'a> Parameters<'a> {
                 }
                 None => (ReasonKind::Transition, self.probabilities.prior(command)),
             };
+            let to = Some(sessions.name(events.start + item));
             rarest.offer(Reason { event: item, from, to, ..Reason::new(kind, probability) });
-            self.explain_params(sessions, event, command, &mut found, &mut |reason| {
+            self.explain_params(sessions, command, observed.params(item), &mut |reason| {
                 rarest.offer(Reason { event: item, to, ..reason });
             });
         }
@@ -202,41 +208,38 @@ impl<'a> Parameters<'a> {
     fn explain_params(
         self,
         sessions: &Sessions<'a>,
-        event: usize,
         command: u32,
-        found: &mut Found,
+        params: &[Param],
         offer: &mut impl FnMut(Reason<'a>),
     ) {
-        if !self.find(sessions, event, found) {
+        if !self.count(params) {
             return;
         }
         let mut unseen = None;
-        for &(parameter, place) in found.iter() {
-            let Some(seen) = self.probabilities.seen(command, parameter) else {
-                unseen = Some(place);
+        for param in params {
+            let parameter = Some(sessions.param_name(param.place));
+            let Some(seen) = param.seen else {
+                unseen = parameter;
                 continue;
             };
-            let name = Some(sessions.param_name(place));
             let reason = Reason::new(ReasonKind::Parameter, self.probabilities.presence(command, seen));
-            offer(Reason { parameter: name, ..reason });
-            if let Some(probability) = self.value(sessions, parameter, place) {
-                let value = sessions.value(place);
-                offer(Reason { parameter: name, value, ..Reason::new(ReasonKind::Value, probability) });
+            offer(Reason { parameter, ..reason });
+            if let Some(probability) = param.value {
+                let value = sessions.value(param.place);
+                offer(Reason { parameter, value, ..Reason::new(ReasonKind::Value, probability) });
             }
         }
-        if let Some(place) = unseen.filter(|_| self.config.unseen_parameters) {
-            let name = Some(sessions.param_name(place));
+        if unseen.is_some() && self.config.unseen_parameters {
             let reason = Reason::new(ReasonKind::Parameter, self.probabilities.presence(command, 0.0));
-            offer(Reason { parameter: name, ..reason });
+            offer(Reason { parameter: unseen, ..reason });
         }
-        let present = |parameter: u32| found.binary_search_by_key(&parameter, |(found, _)| *found).is_ok();
-        let usual = &self.probabilities.command(command).usual;
-        let missing = usual.iter().filter(|parameter| !present(**parameter)).take(self.config.reasons);
-        for parameter in missing {
-            let seen = self.probabilities.seen(command, *parameter).unwrap_or(0.0);
-            let name = Some(self.probabilities.counts.parameters.name(*parameter));
+        let absent = |number: &&u32| params.binary_search_by_key(*number, |param| param.number).is_err();
+        let usual = self.probabilities.command(command).usual.iter();
+        for number in usual.filter(absent).take(self.config.reasons) {
+            let seen = self.probabilities.seen(command, *number).unwrap_or(0.0);
+            let parameter = Some(self.probabilities.counts.parameters.name(*number));
             let reason = Reason::new(ReasonKind::MissingParameter, self.probabilities.absence(command, seen));
-            offer(Reason { parameter: name, ..reason });
+            offer(Reason { parameter, ..reason });
         }
     }
 }

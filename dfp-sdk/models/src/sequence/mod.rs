@@ -67,7 +67,7 @@ use counts::BOUNDARY;
 pub use counts::Counts;
 use explain::{Rarest, Span};
 pub use explain::{Reason, ReasonKind, reason_texts};
-use parameters::{Found, Parameters};
+use parameters::{Observed, Parameters};
 use probabilities::Probabilities;
 pub use product::Product;
 pub use sessions::{SessionType, Sessions};
@@ -401,7 +401,7 @@ impl SequenceModel {
     /// [`Error::Mismatch`] if the sessions are of another type.
     pub fn likelihoods(&self, sessions: &Sessions<'_>, tokens: Tokens) -> Result<Vec<Product>> {
         let mut all = Vec::with_capacity(sessions.len());
-        self.each(sessions, |_, chain| all.push(chain.whole(tokens.start, tokens.end)))?;
+        self.each(sessions, |_, _, chain| all.push(chain.whole(tokens.start, tokens.end)))?;
         Ok(all)
     }
 
@@ -413,7 +413,7 @@ impl SequenceModel {
     pub fn windows(&self, sessions: &Sessions<'_>, length: usize, tokens: bool) -> Result<Vec<Vec<Product>>> {
         check_length(length)?;
         let mut all = Vec::with_capacity(sessions.len());
-        self.each(sessions, |_, chain| all.push(chain.windows(length, tokens).to_vec()))?;
+        self.each(sessions, |_, _, chain| all.push(chain.windows(length, tokens).to_vec()))?;
         Ok(all)
     }
 
@@ -430,7 +430,7 @@ impl SequenceModel {
     ) -> Result<Vec<Option<RarestWindow>>> {
         check_length(length)?;
         let mut all = Vec::with_capacity(sessions.len());
-        self.each(sessions, |_, chain| all.push(chain.rarest(length, tokens)))?;
+        self.each(sessions, |_, _, chain| all.push(chain.rarest(length, tokens)))?;
         Ok(all)
     }
 
@@ -445,12 +445,12 @@ impl SequenceModel {
             return Err(Error::Mismatch("these sessions have no parameters to make sets of".to_owned()));
         }
         let mut sets = BTreeMap::new();
-        let mut found = Found::new();
+        let mut observed = Observed::default();
         for event in sessions.events_of(0..sessions.len()) {
             let command = sessions.name(event);
             sets.entry((command, self.set_of(sessions, event))).or_insert_with(|| {
-                let number = self.counts().commands.find(command);
-                let factors = self.parameters().factors(sessions, event, number, &mut found);
+                self.parameters().observe(sessions, event..event + 1, &mut observed);
+                let factors = self.parameters().factors(observed.commands[0], observed.params(0));
                 if geometric_mean { factors.geometric_mean() } else { factors.product.value() }
             });
         }
@@ -499,7 +499,10 @@ impl SequenceModel {
             return refuse(&format!("its items {window:?} are no window of {items}"));
         }
         let mut rarest = Rarest::new(self.config.reasons);
-        self.parameters().explain(sessions, &Span { session, items: window, tokens }, &mut rarest);
+        let mut observed = Observed::default();
+        self.parameters().observe(sessions, sessions.events(session), &mut observed);
+        let span = Span { session, items: window, tokens };
+        self.parameters().explain(sessions, &observed, &span, &mut rarest);
         Ok(rarest.reasons)
     }
 
@@ -507,20 +510,18 @@ impl SequenceModel {
         Parameters { probabilities: &self.probabilities, config: &self.config }
     }
 
-    /// Calls `f` with every session's number and factors.
-    fn each(&self, sessions: &Sessions<'_>, mut f: impl FnMut(usize, &mut Chain)) -> Result<()> {
+    /// Calls `f` with every session's number, events and factors.
+    fn each(&self, sessions: &Sessions<'_>, mut f: impl FnMut(usize, &Observed, &mut Chain)) -> Result<()> {
         self.check_type(sessions)?;
-        let (mut chain, mut found) = (Chain::default(), Found::new());
-        let commands = &self.counts().commands;
+        let (mut observed, mut chain) = (Observed::default(), Chain::default());
         let parameters = self.parameters();
         for session in 0..sessions.len() {
-            let events = sessions.events(session).map(|event| {
-                let command = commands.find(sessions.name(event));
-                let factors = parameters.factors(sessions, event, command, &mut found);
-                (command, factors.geometric_mean())
+            parameters.observe(sessions, sessions.events(session), &mut observed);
+            let events = observed.commands.iter().enumerate().map(|(event, command)| {
+                (*command, parameters.factors(*command, observed.params(event)).geometric_mean())
             });
             chain.fill(&self.probabilities, events);
-            f(session, &mut chain);
+            f(session, &observed, &mut chain);
         }
         Ok(())
     }

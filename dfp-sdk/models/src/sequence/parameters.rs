@@ -10,6 +10,8 @@
 //!
 //! msticpy never takes the entry of unseen parameters to be present, and lets E be 1 if P is empty; both are settings here.
 
+use std::ops::Range;
+
 use super::config::Config;
 use super::counts::distinct_params;
 use super::probabilities::Probabilities;
@@ -17,24 +19,59 @@ use super::product::Product;
 use super::vocabulary::UNKNOWN;
 use super::{SessionType, Sessions};
 
-/// The distinct parameters of an event, by number, and where they stand; room that is used again for the next one.
-pub(super) type Found = Vec<(u32, usize)>;
+/// A parameter of an event, as the model knows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Param {
+    /// Its number, or [`UNKNOWN`].
+    pub(super) number: u32,
+    /// Where it stands in the column.
+    pub(super) place: usize,
+    /// How many events of the command had it, if any had.
+    pub(super) seen: Option<f64>,
+    /// The probability of its value, if that counts.
+    pub(super) value: Option<f64>,
+}
+
+/// The events of one session, as the model knows them; room that is used again for the next one.
+#[derive(Debug, Default)]
+pub(super) struct Observed {
+    /// Their commands' numbers.
+    pub(super) commands: Vec<u32>,
+    params: Vec<Param>,
+    /// Where each event's parameters end.
+    ends: Vec<usize>,
+    found: Vec<(u32, usize)>,
+}
+
+impl Observed {
+    /// The distinct parameters of an event, by number; unknown ones are one, the last.
+    pub(super) fn params(&self, event: usize) -> &[Param] {
+        let start = if event == 0 { 0 } else { self.ends[event - 1] };
+        &self.params[start..self.ends[event]]
+    }
+
+    fn clear(&mut self) {
+        self.commands.clear();
+        self.params.clear();
+        self.ends.clear();
+    }
+}
 
 /// The factors of an event's parameters.
 pub(super) struct Factors {
     pub(super) product: Product,
-    pub(super) number: usize,
+    number: usize,
 }
 
 impl Factors {
     const NONE: Self = Self { product: Product::ONE, number: 1 };
 
     pub(super) fn geometric_mean(&self) -> f64 {
-        if self.number == 1 { self.product.value() } else { self.product.root(self.number) }
+        self.product.root(self.number)
     }
 }
 
-/// Parameters are looked at with these.
+/// Events are looked at with these.
 #[derive(Clone, Copy)]
 pub(super) struct Parameters<'a> {
     pub(super) probabilities: &'a Probabilities,
@@ -42,37 +79,52 @@ pub(super) struct Parameters<'a> {
 }
 
 impl Parameters<'_> {
-    /// Finds an event's parameters. Answers whether they count.
-    pub(super) fn find(self, sessions: &Sessions<'_>, event: usize, found: &mut Found) -> bool {
-        if sessions.session_type() == SessionType::CmdsOnly {
-            return false;
+    /// Looks up all names of the events of a session.
+    pub(super) fn observe(self, sessions: &Sessions<'_>, events: Range<usize>, into: &mut Observed) {
+        let counts = &self.probabilities.counts;
+        into.clear();
+        for event in events {
+            let command = counts.commands.find(sessions.name(event));
+            into.commands.push(command);
+            if counts.kind != SessionType::CmdsOnly {
+                distinct_params(sessions, event, |name| counts.parameters.find(name), &mut into.found);
+                let param = |(number, place): &(u32, usize)| self.param(sessions, command, *number, *place);
+                into.params.extend(into.found.iter().map(param));
+            }
+            into.ends.push(into.params.len());
         }
-        let names = &self.probabilities.counts.parameters;
-        distinct_params(sessions, event, |name| names.find(name), found);
-        self.config.empty_parameters || !found.is_empty()
     }
 
-    /// The factors of an event of `command`.
-    pub(super) fn factors(
-        self,
-        sessions: &Sessions<'_>,
-        event: usize,
-        command: u32,
-        found: &mut Found,
-    ) -> Factors {
-        if !self.find(sessions, event, found) {
+    fn param(self, sessions: &Sessions<'_>, command: u32, number: u32, place: usize) -> Param {
+        let seen = if number == UNKNOWN { None } else { self.probabilities.seen(command, number) };
+        let counts = seen.is_some()
+            && self.probabilities.counts.kind == SessionType::CmdsParamsValues
+            && self.probabilities.is_modelled(number);
+        let value = counts.then(|| self.probabilities.value(number, sessions.value(place)));
+        Param { number, place, seen, value }
+    }
+
+    /// Whether an event's parameters make it more or less likely.
+    pub(super) fn count(self, params: &[Param]) -> bool {
+        self.probabilities.counts.kind != SessionType::CmdsOnly
+            && (self.config.empty_parameters || !params.is_empty())
+    }
+
+    /// The factors of the parameters of an event of `command`.
+    pub(super) fn factors(self, command: u32, params: &[Param]) -> Factors {
+        if !self.count(params) {
             return Factors::NONE;
         }
         let of = self.probabilities.command(command);
         let mut factors = Factors { product: of.absent, number: of.factors };
         let mut unseen = false;
-        for &(parameter, place) in found.iter() {
-            let Some(seen) = self.probabilities.seen(command, parameter) else {
+        for param in params {
+            let Some(seen) = param.seen else {
                 unseen = true;
                 continue;
             };
             factors.product = factors.product * self.probabilities.odds(command, seen);
-            if let Some(value) = self.value(sessions, parameter, place) {
+            if let Some(value) = param.value {
                 factors.product = factors.product * value;
                 factors.number += 1;
             }
@@ -81,13 +133,5 @@ impl Parameters<'_> {
             factors.product = factors.product * self.probabilities.odds(command, 0.0);
         }
         factors
-    }
-
-    /// The probability of a parameter's value, if it counts.
-    pub(super) fn value(self, sessions: &Sessions<'_>, parameter: u32, place: usize) -> Option<f64> {
-        let counts = sessions.session_type() == SessionType::CmdsParamsValues
-            && parameter != UNKNOWN
-            && self.probabilities.is_modelled(parameter);
-        counts.then(|| self.probabilities.value(parameter, sessions.value(place)))
     }
 }

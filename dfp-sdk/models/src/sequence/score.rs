@@ -42,7 +42,8 @@ impl<'a> Judged<'a> {
             reasons: Reasons::new(),
         };
         let (config, abstains) = (&model.config, model.abstains());
-        model.each(&sessions, |session, chain| {
+        let mut rarest = Rarest::new(config.reasons);
+        model.each(&sessions, |session, observed, chain| {
             let (tokens, events) = (config.tokens, chain.events());
             for (rarest, length) in all.rarest.iter_mut().zip(&config.windows) {
                 rarest.push(chain.rarest(*length, tokens));
@@ -58,10 +59,11 @@ impl<'a> Judged<'a> {
             };
             let scored = scored.filter(|_| !abstains);
             all.abstained.push(scored.is_none());
-            let mut rarest = Rarest::new(config.reasons);
+            rarest.reasons.clear();
             all.scores.push(scored.map_or(0.0, |(items, likelihood)| {
                 let mean = if config.geometric_mean { items.len() } else { 1 };
-                model.parameters().explain(&sessions, &Span { session, items, tokens }, &mut rarest);
+                let span = Span { session, items, tokens };
+                model.parameters().explain(&sessions, observed, &span, &mut rarest);
                 // The logarithm of a probability; never -0.
                 0.0_f64.max(-likelihood.ln() / mean as f64)
             }));
