@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn paths_are_unique_and_special_fields_known() {
-        dfp_records_testing::fields_are_known(&EVENTS);
+        dfp_records_testing::fields_are_known(EVENTS);
         for (index, path) in [(EVENT_ID, "eventID"), (EVENT_TYPE, "eventType"), (ERROR_CODE, "errorCode")] {
             assert_eq!(EVENTS.watched[index], path);
         }
