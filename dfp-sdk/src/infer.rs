@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::RangeInclusive;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array};
@@ -20,12 +19,13 @@ use serde::Serialize;
 
 use crate::Progress;
 use crate::config::{Known, threads};
-use crate::finding::{FeatureText, FindingReader, FindingsSink, MODEL, json_line, strings, times};
+use crate::finding::{FeatureText, FindingReader, FindingsSink, MODEL, strings, times};
+use crate::ledger::{FindingLines, Ledger};
 use crate::run::{
     Collect, Input, RejectLines, Run, StepTime, Steps, Warnings, add_counters, check_counts, finish,
     reject_all, without_written,
 };
-use crate::stream::{self, Owed, Reader};
+use crate::stream::Reader;
 use crate::train::{TOO_OLD, fnv};
 
 /// Reason of rejects: neither the entity nor the shared model is in the store.
@@ -58,7 +58,7 @@ pub struct InferReport {
 }
 
 /// One entity's share of a period: its rows, oldest first, and how each of them spells the entity.
-struct Group {
+pub(crate) struct Group {
     entity: String,
     rows: RecordBatch,
     written: ArrayRef,
@@ -171,7 +171,7 @@ impl Run {
             self.host(self.config.rejects.is_some().then(|| rejects.clone() as RejectLines), &warnings)?;
         let mut feed = self.feed(Reader::Infer, &host, ledger.resume()?)?;
         let mut scorer = Scorer::new(self, store, self.config.infer.known.unwrap_or(Known::Skip));
-        let mut findings = FindingLines { reader, lines: Vec::new(), findings: 0 };
+        let mut findings = FindingLines::new(reader);
         let mut used = 0;
         progress.begin("scoring", None, "records");
         let mut next = || -> Result<bool> {
@@ -213,7 +213,7 @@ impl Run {
     }
 
     /// Adds rows to the histories that can take them.
-    fn extend_histories(
+    pub(crate) fn extend_histories(
         &self,
         publication: &mut Publication,
         groups: &[Group],
@@ -427,115 +427,6 @@ impl<'r> Scorer<'r> {
 
     fn report(&self, report: &mut InferReport) {
         (report.own_model, report.shared_model) = (self.own.len(), self.shared.len());
-    }
-}
-
-/// Findings as JSON lines, until their period is published.
-struct FindingLines {
-    reader: FindingReader,
-    lines: Vec<u8>,
-    findings: u64,
-}
-
-impl Sink for FindingLines {
-    fn bind(&mut self, _schema: SchemaRef) -> Result<()> {
-        Ok(())
-    }
-
-    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        for finding in self.reader.read(batch)? {
-            json_line(&mut self.lines, &finding).map_err(|e| Error::io("writing a finding as JSON", e))?;
-            self.findings += 1;
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    fn close(&mut self) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// Publishes the periods of a source that reads no files: history, position, and the lines that go to files.
-struct Ledger<'r> {
-    run: &'r Run,
-    store: &'r Store,
-    reader: String,
-}
-
-impl<'r> Ledger<'r> {
-    /// Gives the files what a run that was killed owes them still.
-    fn open(run: &'r Run, store: &'r Store) -> Result<Self> {
-        let ledger = Self { run, store, reader: run.reader(Reader::Infer) };
-        // Also those of a reader that goes by another name now, since the account changed.
-        for (reader, pending) in store.snapshot()?.pending(ledger.source())? {
-            let owed = serde_json::from_slice::<Vec<Owed>>(&pending).map_err(|e| {
-                Error::caused(ErrorKind::BadData, "reading what an earlier run still had to write", e)
-            })?;
-            ledger.deliver(&reader, &owed)?;
-        }
-        ledger.files().try_for_each(stream::touch)?;
-        Ok(ledger)
-    }
-
-    fn source(&self) -> &str {
-        &self.run.profile.name
-    }
-
-    /// Where the lines go: findings, rejects.
-    fn files(&self) -> impl Iterator<Item = &Path> {
-        let config = &self.run.config;
-        std::iter::once(config.infer.findings.as_path()).chain(config.rejects.as_deref())
-    }
-
-    /// Where to go on.
-    fn resume(&self) -> Result<Option<Vec<u8>>> {
-        if self.run.choice.from_start {
-            return Ok(None);
-        }
-        let snapshot = self.store.snapshot()?;
-        let own = snapshot.position(self.source(), &self.reader)?;
-        let trained = || snapshot.position(self.source(), &self.run.reader(Reader::Train));
-        Ok(own.map_or_else(trained, |own| Ok(Some(own)))?)
-    }
-
-    /// Publishes a period, and then adds its lines to the files.
-    fn publish(
-        &self,
-        groups: &[Group],
-        position: Option<&[u8]>,
-        lines: [Vec<u8>; 2],
-        host: &dyn Host,
-    ) -> Result<()> {
-        let owed = self.files().zip(lines).map(|(file, lines)| Owed::new(file, lines));
-        let owed: Vec<Owed> = owed.filter_map(Result::transpose).collect::<Result<_>>()?;
-        if groups.is_empty() && position.is_none() && owed.is_empty() {
-            return Ok(());
-        }
-        let mut publication = self.store.publication()?;
-        self.run.extend_histories(&mut publication, groups, host)?;
-        if let Some(position) = position {
-            publication.set_position(self.source(), &self.reader, position)?;
-        }
-        if owed.is_empty() {
-            return Ok(publication.commit()?);
-        }
-        let pending = serde_json::to_vec(&owed)
-            .map_err(|e| Error::caused(ErrorKind::Internal, "writing findings as JSON", e))?;
-        publication.set_pending(self.source(), &self.reader, Some(&pending))?;
-        publication.commit()?;
-        self.deliver(&self.reader, &owed)
-    }
-
-    /// Writes what is owed, and notes that it was.
-    fn deliver(&self, reader: &str, owed: &[Owed]) -> Result<()> {
-        owed.iter().try_for_each(Owed::deliver)?;
-        let mut publication = self.store.publication()?;
-        publication.set_pending(self.source(), reader, None)?;
-        Ok(publication.commit()?)
     }
 }
 

@@ -23,6 +23,8 @@ mod finding;
 mod infer;
 #[cfg(feature = "runs")]
 mod input;
+#[cfg(feature = "runs")]
+mod ledger;
 mod progress;
 #[cfg(feature = "runs")]
 mod run;

@@ -1,16 +1,12 @@
 //! Sources that read no files: what they give is taken in periods, each with the position behind it.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use dfp_core::{BatchStream, Error, ErrorKind, Result, Sink, Source, Stage};
+use dfp_core::{BatchStream, Result, Sink, Source, Stage};
 use dfp_host::LocalHost;
 use dfp_prep::LoadStage;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::run::{Collect, Run};
@@ -166,135 +162,11 @@ fn drain(load: &mut LoadStage, loaded: &mut Collect) -> Result<()> {
     Ok(())
 }
 
-/// Lines that a period adds to a file. They are published with the period and only then written, so that whoever comes
-/// after a crash knows what the file should hold, and writes what is missing.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Owed {
-    file: PathBuf,
-    /// Length of the file before.
-    offset: u64,
-    lines: String,
-}
-
-impl Owed {
-    /// What is owed to `file`; `None` if there are no lines.
-    pub(crate) fn new(file: &Path, lines: Vec<u8>) -> Result<Option<Self>> {
-        if lines.is_empty() {
-            return Ok(None);
-        }
-        let lines = String::from_utf8(lines)
-            .map_err(|e| Error::caused(ErrorKind::Internal, "writing JSON, which is UTF-8", e))?;
-        let file = absolute(file)?;
-        let offset = match file.metadata() {
-            Ok(metadata) => metadata.len(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
-            Err(error) => return Err(Error::io(format!("looking at {}", file.display()), error)),
-        };
-        Ok(Some(Self { file, offset, lines }))
-    }
-
-    /// Adds the lines to the file, as far as they are not there, and makes them durable. In a file that was changed or
-    /// taken away meanwhile, all of them go to its end.
-    pub(crate) fn deliver(&self) -> Result<()> {
-        self.write().map_err(|e| Error::io(format!("adding lines to {}", self.file.display()), e))
-    }
-
-    fn write(&self) -> std::io::Result<()> {
-        let lines = self.lines.as_bytes();
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.file)?;
-        let mut there = Vec::new();
-        if file.metadata()?.len() >= self.offset {
-            file.seek(SeekFrom::Start(self.offset))?;
-            (&file).take(lines.len() as u64).read_to_end(&mut there)?;
-        }
-        let missing = match lines.strip_prefix(there.as_slice()) {
-            Some(rest) if file.metadata()?.len() >= self.offset => rest,
-            _ => {
-                file.seek(SeekFrom::End(0))?;
-                lines
-            }
-        };
-        file.write_all(missing)?;
-        file.sync_all()
-    }
-}
-
-/// Makes sure that a file that lines are added to is there and can be written, before any work is done for it.
-pub(crate) fn touch(path: &Path) -> Result<()> {
-    let path = absolute(path)?;
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent)
-            .map_err(|e| Error::io(format!("creating {}", parent.display()), e))?;
-    }
-    let failed = |e| Error::io(format!("opening {}", path.display()), e);
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(&path)
-        .and_then(|file| file.sync_all())
-        .map_err(failed)?;
-    // The name itself has to be durable too.
-    #[cfg(unix)]
-    if let Some(parent) = path.parent() {
-        std::fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed)?;
-    }
-    Ok(())
-}
-
-/// The path as the store keeps it.
-fn absolute(path: &Path) -> Result<PathBuf> {
-    let failed = |e| Error::io(format!("finding {}", path.display()), e);
-    let path = std::path::absolute(path).map_err(failed)?;
-    if path.to_str().is_none() {
-        let what = format!("the file name {} is not valid UTF-8", path.display());
-        return Err(Error::new(ErrorKind::InvalidArgument, what));
-    }
-    Ok(path)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn lines_are_added_once_wherever_an_earlier_try_broke_off() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("findings.jsonl");
-        for before in ["", "old\n"] {
-            for written in 0..=8 {
-                std::fs::write(&file, before).unwrap();
-                let owed = Owed::new(&file, b"one\ntwo\n".to_vec()).unwrap().unwrap();
-                std::fs::write(&file, [before, &"one\ntwo\n"[..written]].concat()).unwrap();
-                owed.deliver().unwrap();
-                owed.deliver().unwrap();
-                assert_eq!(
-                    std::fs::read_to_string(&file).unwrap(),
-                    format!("{before}one\ntwo\n"),
-                    "{written}"
-                );
-            }
-        }
-        assert!(Owed::new(&file, Vec::new()).unwrap().is_none());
-    }
-
-    #[test]
-    fn a_file_that_was_changed_or_taken_away_gets_the_lines_at_its_end() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("findings.jsonl");
-        std::fs::write(&file, "old\n").unwrap();
-        let owed = Owed::new(&file, b"one\n".to_vec()).unwrap().unwrap();
-        for (meanwhile, expected) in [("", "one\n"), ("o\n", "o\none\n"), ("old\nmy\n", "old\nmy\none\n")] {
-            std::fs::write(&file, meanwhile).unwrap();
-            owed.deliver().unwrap();
-            assert_eq!(std::fs::read_to_string(&file).unwrap(), expected);
-        }
-        std::fs::remove_file(&file).unwrap();
-        owed.deliver().unwrap();
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), "one\n");
-    }
 
     #[test]
     fn a_position_is_of_one_account_whatever_its_secrets_and_the_rest_of_the_configuration() {

@@ -145,6 +145,6 @@ mod tests {
 
     #[test]
     fn paths_are_unique_and_special_fields_known() {
-        dfp_records_testing::fields_are_known(&SIGN_INS);
+        dfp_records_testing::fields_are_known(SIGN_INS);
     }
 }

@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn paths_are_unique_and_special_fields_known() {
-        dfp_records_testing::fields_are_known(&AUTHENTICATIONS);
+        dfp_records_testing::fields_are_known(AUTHENTICATIONS);
         let log = AUTHENTICATIONS;
         assert_eq!(log.watched[RESULT], "result");
         assert_eq!(log.watched[FOREIGN], ["action", "context"]);

@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn paths_are_unique_and_special_fields_known() {
-        dfp_records_testing::fields_are_known(&AUDIT);
+        dfp_records_testing::fields_are_known(AUDIT);
         let watched = ["Operation", "RecordType", "ResultStatus", "LogonError", "ErrorNumber"];
         for (index, path) in
             [OPERATION, RECORD_TYPE, RESULT_STATUS, LOGON_ERROR, ERROR_NUMBER].into_iter().zip(watched)

@@ -19,11 +19,8 @@ use crate::tables::{
     self, ENTITIES, HISTORY, LATEST, MODEL_INFO, MODELS, NEWEST_SCHEMA, PENDING, POSITIONS, RUNS, SCHEMAS,
 };
 
-/// What readers of sources leave: by source and reader.
-type OfReaders = TableDefinition<'static, (&'static str, &'static str), &'static [u8]>;
-
-/// An open table of what readers have.
-type OpenOfReaders = ReadOnlyTable<(&'static str, &'static str), &'static [u8]>;
+/// The key of what readers of sources leave: source and reader.
+type OfReader = (&'static str, &'static str);
 
 /// The state of a store after one publication. Any number of threads may read it at once.
 ///
@@ -219,7 +216,10 @@ impl Snapshot {
     }
 
     /// A table that stores of format 1 do not have.
-    fn since_format_2(&self, table: OfReaders) -> Result<Option<OpenOfReaders>> {
+    fn since_format_2(
+        &self,
+        table: TableDefinition<'static, OfReader, &'static [u8]>,
+    ) -> Result<Option<ReadOnlyTable<OfReader, &'static [u8]>>> {
         match self.transaction.open_table(table) {
             Err(TableError::TableDoesNotExist(_)) => Ok(None),
             table => table.doing("looking up readers").map(Some),
