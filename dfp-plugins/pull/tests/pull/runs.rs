@@ -64,7 +64,11 @@ impl Office {
             cut.0 += 1;
             match cut.1 {
                 Some(Cut::Refused(at)) if cut.0 == at => return Reply::new(400, "no"),
-                Some(Cut::Stopped(at)) if cut.0 == at => cut.2.cancel(),
+                Some(Cut::Stopped(at)) if cut.0 == at => {
+                    cut.2.cancel();
+                    // Whoever waits for this has time to act before the answer comes.
+                    std::thread::sleep(Duration::from_millis(20));
+                }
                 _ => {}
             }
             asked.lock().unwrap().answer(request)
@@ -368,15 +372,23 @@ fn a_killed_inference_loses_nothing_and_finds_nothing_twice() {
     let (mut killed, mut grew) = (0, 0);
     for round in 0.. {
         let before = office.findings().len();
+        // A process asks for a page only when it has worked off the ones before.
+        let asked = CancelToken::default();
+        *office.cut.lock().unwrap() = (0, Some(Cut::Stopped(8 + round * 7 % 11)), asked.clone());
         let mut child = start(&pipeline);
-        std::thread::sleep(Duration::from_millis(150 + round * 37 % 200));
-        let ended = child.try_wait().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let ended = loop {
+            let ended = child.try_wait().unwrap();
+            if ended.is_some() || asked.is_cancelled() {
+                break ended;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
         if let Some(status) = ended {
             assert!(status.success());
             break;
         }
+        child.kill().unwrap();
+        child.wait().unwrap();
         killed += 1;
         grew += usize::from(office.findings().len() > before);
         assert!(round < 200, "it does not come to an end");
