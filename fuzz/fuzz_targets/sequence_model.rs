@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
+use dfp_core::{Model, SCORE};
 use dfp_models::sequence::{SequenceModel, SessionsBuilder};
 use dfp_plugin::arrow_array::cast::AsArray;
 use dfp_plugin::arrow_array::types::Float64Type;
 use dfp_plugin::arrow_array::{ArrayRef, RecordBatch};
-use dfp_core::{Model, SCORE};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -32,7 +32,7 @@
 //! let today = RecordBatch::try_from_iter([("events", Arc::new(today.finish()) as _)])?;
 //! let scored = model.score(&today)?;
 //! let scores = scored["score"].as_primitive::<Float64Type>();
-//! assert!(scores.value(1) > scores.value(0) + 5.0);
+//! assert!(scores.value(1) > scores.value(0) + 3.0);
 //! # Ok(())
 //! # }
 //! ```
