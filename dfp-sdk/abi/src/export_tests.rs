@@ -7,8 +7,9 @@ use arrow_array::ffi::from_ffi_and_data_type;
 use arrow_array::types::Int32Type;
 use arrow_array::{
     ArrowPrimitiveType, BinaryArray, BooleanArray, Date32Array, Date64Array, Decimal128Array,
-    DictionaryArray, DurationNanosecondArray, LargeBinaryArray, LargeListArray, LargeStringArray, PrimitiveArray, StringArray,
-    StructArray, TimestampMillisecondArray, TimestampNanosecondArray, make_array, types,
+    DictionaryArray, DurationNanosecondArray, LargeBinaryArray, LargeListArray, LargeStringArray,
+    PrimitiveArray, StringArray, StructArray, TimestampMillisecondArray, TimestampNanosecondArray,
+    make_array, types,
 };
 use arrow_buffer::{ArrowNativeType, NullBuffer, OffsetBuffer};
 use arrow_schema::{Field, Fields, Schema};

@@ -203,7 +203,8 @@ fn export_schema_error(schema: &SchemaRef) -> ErrorKind {
 
 #[test]
 fn types_that_not_everybody_knows_do_not_cross() {
-    let pair = |key| Fields::from(vec![Field::new("key", key, false), Field::new("value", DataType::Utf8, true)]);
+    let pair =
+        |key| Fields::from(vec![Field::new("key", key, false), Field::new("value", DataType::Utf8, true)]);
     let map = |pair: Fields, missing| {
         DataType::Map(Arc::new(Field::new("entries", DataType::Struct(pair), missing)), false)
     };
