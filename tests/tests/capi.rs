@@ -2,13 +2,11 @@
 //!
 //! After a change of what `dfp-sdk/capi/src` exports, run this test once with `DFP_BLESS=1` and commit what it writes.
 
-mod compile;
 mod cpp;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use compile::repository;
 use dfp::HEADER;
 
 const HEAD: &str = "\
@@ -22,8 +20,8 @@ const HEAD: &str = "\
  *   stream made of it is, and its place holds a released struct.
  * - Places for results are written to without a look at what they hold. After a failure they hold nothing: a released struct,
  *   an empty dfp_buf, NULL. What they hold after a success is the caller's to release, each on its own, in any order.
- * - Texts are UTF-8 and end with NUL, and are borrowed for the call. options, config, timeline and observer may be NULL, which
- *   means the defaults; no other pointer may.
+ * - Texts are UTF-8 and end with NUL, and are borrowed for the call. options, config and timeline are JSON objects; they
+ *   and the observer may be NULL, which means nothing but defaults. No other pointer may.
  * - A stream that comes out reads the one that went in while it is pulled. Where it fails, its get_next returns
  *   DFP_STREAM_CODE_BASE plus a code, and its get_last_error says why.
  * - Any thread may call any function; a stream is used by one thread at a time.
@@ -35,6 +33,11 @@ const HEAD: &str = "\
 
 #ifndef DFP_H
 #define DFP_H";
+
+/// A path inside the repository.
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
 
 /// Files whose functions the header has, in its order.
 const SOURCES: [&str; 4] = ["observer", "stream", "sessions", "model"];

@@ -19,7 +19,7 @@ use crate::options;
 use crate::stream::Staged;
 
 /// Makes sessions of raw records: which records count, whose they are, what happened and where sessions end is said by rules, a
-/// text in TOML or JSON (docs/sessions.md). The columns that come out are those of dfp_sessionize.
+/// text in TOML or JSON, as in examples/sessions. The columns that come out are those of dfp_sessionize.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dfp_build_sessions(
     records: *mut ArrowArrayStream,
