@@ -8,8 +8,8 @@
  *   stream made of it is, and its place holds a released struct.
  * - Places for results are written to without a look at what they hold. After a failure they hold nothing: a released struct,
  *   an empty dfp_buf, NULL. What they hold after a success is the caller's to release, each on its own, in any order.
- * - Texts are UTF-8 and end with NUL, and are borrowed for the call. options, config, timeline and observer may be NULL, which
- *   means the defaults; no other pointer may.
+ * - Texts are UTF-8 and end with NUL, and are borrowed for the call. options, config and timeline are JSON objects; they
+ *   and the observer may be NULL, which means nothing but defaults. No other pointer may.
  * - A stream that comes out reads the one that went in while it is pulled. Where it fails, its get_next returns
  *   DFP_STREAM_CODE_BASE plus a code, and its get_last_error says why.
  * - Any thread may call any function; a stream is used by one thread at a time.
@@ -60,7 +60,7 @@ int32_t dfp_stream_of_batch(struct ArrowSchema *schema,
                             dfp_error *error);
 
 // Makes sessions of raw records: which records count, whose they are, what happened and where sessions end is said by rules, a
-// text in TOML or JSON (docs/sessions.md). The columns that come out are those of dfp_sessionize.
+// text in TOML or JSON, as in examples/sessions. The columns that come out are those of dfp_sessionize.
 int32_t dfp_build_sessions(struct ArrowArrayStream *records,
                            const char *rules,
                            const struct dfp_observer *observer,

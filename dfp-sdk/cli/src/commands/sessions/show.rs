@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use dfp_sdk::core::{Error, Result};
-use dfp_sdk::sessions::{WHY, visualise_scored_sessions, with_reasons};
+use dfp_sdk::sessions::{visualise_scored_sessions, with_reasons};
 use dfp_sdk::timeline::{Point, Timeline, TimelineChoice, TimelineOptions};
 use dfp_sdk::{AtomicFile, iso};
 use serde::Serialize;
