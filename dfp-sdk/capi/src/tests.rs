@@ -598,7 +598,9 @@ fn column(kind: usize, rows: usize) -> ArrayRef {
             rows.map(|row| some(&row).then_some(row as i64 * 1_000_000_000))
                 .collect::<TimestampNanosecondArray>(),
         ),
-        3 => Arc::new(rows.map(|row| some(&row).then_some(f64::NAN)).collect::<Float64Array>()),
+        3 => Arc::new(
+            rows.map(|row| some(&row).then_some([0.5, f64::NAN, -1e300][row % 3])).collect::<Float64Array>(),
+        ),
         4 => Arc::new(rows.map(|row| Some(row % 2 == 0)).collect::<BooleanArray>()),
         5 | 6 => {
             let mut lists = ListBuilder::new(StringBuilder::new());
@@ -627,14 +629,19 @@ fn column(kind: usize, rows: usize) -> ArrayRef {
     }
 }
 
-const COLUMNS: [&str; 4] = ["user", "time", "command", "events"];
+/// Names of columns, and the type that serves best.
+const COLUMNS: [(&str, usize); 5] = [("user", 0), ("time", 2), ("command", 0), ("events", 6), ("chance", 3)];
 
-prop_compose! {
-    fn any_batch()(kinds in [0usize..9, 0usize..9, 0usize..9, 0usize..9], rows in 0usize..40) -> RecordBatch {
-        let columns = COLUMNS.into_iter().zip(kinds).map(|(name, kind)| (name, column(kind, rows), true));
+fn any_batch() -> impl Strategy<Value = RecordBatch> {
+    let kinds = COLUMNS.map(|(_, best)| prop_oneof![4 => Just(best), 1 => 0usize..9]);
+    (kinds, 0usize..40).prop_map(|(kinds, rows)| {
+        let columns = COLUMNS.iter().zip(kinds).map(|((name, _), kind)| (*name, column(kind, rows), true));
         RecordBatch::try_from_iter_with_nullable(columns).unwrap()
-    }
+    })
 }
+
+const RULES: &str = r#"{"time": "time", "identity": ["user"], "event": {"name": "command"}}"#;
+const TIMELINE: &str = r#"{"time_column": "time", "score_column": "chance", "window_column": "events"}"#;
 
 /// Texts that are nearly options, and texts that are not.
 fn any_options() -> impl Strategy<Value = String> {
@@ -682,13 +689,7 @@ fn any_options() -> impl Strategy<Value = String> {
         let pairs: Vec<_> = pairs.iter().map(|(key, value)| format!("\"{key}\": {value}")).collect();
         format!("{{{}}}", pairs.join(", "))
     });
-    prop_oneof![
-        3 => pairs,
-        2 => Just(OPTIONS.to_owned()),
-        2 => Just("{}".to_owned()),
-        1 => Just("time = \"time\"\nidentity = [\"user\"]\nevent = {name = \"command\"}".to_owned()),
-        1 => "[^\0]{0,40}",
-    ]
+    prop_oneof![3 => pairs, 1 => "[^\0]{0,40}"]
 }
 
 proptest! {
@@ -698,14 +699,16 @@ proptest! {
     fn anything_gives_a_result_or_a_code_and_never_a_panic(
         batches in prop::collection::vec(any_batch(), 1..3),
         same in any::<bool>(),
-        options in any_options(),
-        column in prop::sample::select(COLUMNS.to_vec()),
+        options in prop::option::of(any_options()),
+        (column, _) in prop_oneof![2 => Just(COLUMNS[3]), 1 => prop::sample::select(COLUMNS.to_vec())],
     ) {
         // Streams are of one schema, unless they are broken.
         let batches = if same { vec![batches[0].clone(); batches.len()] } else { batches };
         let released = Arc::new(AtomicUsize::new(0));
-        let (text, column) = (c(&options), c(column));
-        let (text, column) = (text.as_ptr(), column.as_ptr());
+        let texts = [RULES, OPTIONS, TIMELINE, "{}"].map(|good| c(options.as_deref().unwrap_or(good)));
+        let [rules, limits, timeline, config] = texts.each_ref().map(|text| text.as_ptr());
+        let column = c(column);
+        let column = column.as_ptr();
         let mut made = 0;
         let mut check = |call: &dyn Fn(*mut ArrowArrayStream, &mut Call) -> i32| {
             let (mut input, mut answer) = (watched(&batches, &released), Call::default());
@@ -725,18 +728,18 @@ proptest! {
             assert_eq!(released.load(Ordering::SeqCst), made);
         };
         unsafe {
-            check(&|s, call| dfp_build_sessions(s, text, null(), &raw mut call.out, &raw mut call.error));
-            check(&|s, call| dfp_sessionize(s, text, null(), &raw mut call.out, &raw mut call.error));
-            check(&|s, call| dfp_score_sessions(s, column, text, &raw mut call.out, &raw mut call.error));
-            check(&|s, call| dfp_visualise_scored_sessions(s, text, &raw mut call.html, &raw mut call.error));
+            check(&|s, call| dfp_build_sessions(s, rules, null(), &raw mut call.out, &raw mut call.error));
+            check(&|s, call| dfp_sessionize(s, limits, null(), &raw mut call.out, &raw mut call.error));
+            check(&|s, call| dfp_score_sessions(s, column, config, &raw mut call.out, &raw mut call.error));
+            check(&|s, call| dfp_visualise_scored_sessions(s, timeline, &raw mut call.html, &raw mut call.error));
             check(&|s, call| {
                 dfp_score_and_visualise_sessions(
-                    s, column, null(), text, &raw mut call.out, &raw mut call.html, &raw mut call.error,
+                    s, column, null(), timeline, &raw mut call.out, &raw mut call.html, &raw mut call.error,
                 )
             });
             check(&|s, call| {
                 let mut model = null_mut();
-                let code = dfp_sequence_model_fit(s, column, text, &raw mut model, &raw mut call.error);
+                let code = dfp_sequence_model_fit(s, column, config, &raw mut model, &raw mut call.error);
                 if code == DFP_OK {
                     let mut more = stream(&batches);
                     let scored = dfp_sequence_model_score(model, &raw mut more, &raw mut call.out, &raw mut call.error);
