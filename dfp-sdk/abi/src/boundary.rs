@@ -54,10 +54,12 @@ pub unsafe fn answer(result: Result<()>, out: *mut dfp_error) -> i32 {
 /// # Safety
 /// As [`answer`].
 pub unsafe fn report(error: &Error, flags: u32, out: *mut dfp_error) {
-    // SAFETY: the caller's promise; NULL becomes None.
-    if let Some(out) = unsafe { out.as_mut() }
-        && out.struct_size as usize >= size_of::<dfp_error>()
-    {
+    // SAFETY: the caller's promise. The size is read alone: a struct that is too small is not all there.
+    let whole = !out.is_null()
+        && unsafe { (&raw const (*out).struct_size).read() } as usize >= size_of::<dfp_error>();
+    if whole {
+        // SAFETY: the caller's promise, and it is as long as it has to be.
+        let out = unsafe { &mut *out };
         out.code = error.kind().code();
         out.flags = flags;
         out.set_message(&error.to_string());

@@ -7,6 +7,7 @@
 use std::ffi::c_void;
 use std::ops::Range;
 use std::ptr::{null, null_mut};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow_array::cast::AsArray;
@@ -25,8 +26,8 @@ use crate::import::{is_text_dictionary, not_crossing};
 /// begin inside a byte.
 ///
 /// # Errors
-/// [`ErrorKind::SchemaMismatch`] if the batch is not of the schema `declared`, [`ErrorKind::Unsupported`] for a view, a
-/// map or another type that has no place in the border.
+/// [`ErrorKind::SchemaMismatch`] if the batch is not of the schema `declared`, [`ErrorKind::Unsupported`] for a view or
+/// another type that has no place in the border.
 pub fn export_batch(batch: RecordBatch, declared: &SchemaRef) -> Result<FFI_ArrowArray> {
     if batch.schema_ref() != declared {
         return Err(Error::new(ErrorKind::SchemaMismatch, "a batch is of another schema than was declared"));
@@ -155,6 +156,12 @@ impl Tree {
                 let list = array.as_list::<i64>();
                 node.buffer(list.offsets().inner().inner().as_ptr());
                 self.children(&mut node, std::slice::from_ref(list.values()))?;
+            },
+            DataType::Map(..) => {
+                let map = array.as_map();
+                node.buffer(map.offsets().inner().inner().as_ptr());
+                let pairs: ArrayRef = Arc::new(map.entries().clone());
+                self.children(&mut node, std::slice::from_ref(&pairs))?;
             },
             DataType::Struct(_) => self.children(&mut node, array.as_struct().columns())?,
             data_type if is_text_dictionary(data_type) => {

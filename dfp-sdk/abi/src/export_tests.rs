@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{Int64Builder, ListBuilder, StringBuilder};
+use arrow_array::builder::{Int64Builder, ListBuilder, MapBuilder, StringBuilder};
 use arrow_array::ffi::from_ffi_and_data_type;
 use arrow_array::types::Int32Type;
 use arrow_array::{
     ArrowPrimitiveType, BinaryArray, BooleanArray, Date32Array, Date64Array, Decimal128Array,
-    DictionaryArray, LargeBinaryArray, LargeListArray, LargeStringArray, PrimitiveArray, StringArray,
-    StructArray, TimestampMillisecondArray, TimestampNanosecondArray, make_array, types,
+    DictionaryArray, DurationNanosecondArray, LargeBinaryArray, LargeListArray, LargeStringArray,
+    PrimitiveArray, StringArray, StructArray, TimestampMillisecondArray, TimestampNanosecondArray,
+    make_array, types,
 };
 use arrow_buffer::{ArrowNativeType, NullBuffer, OffsetBuffer};
 use arrow_schema::{Field, Fields, Schema};
@@ -45,6 +46,20 @@ fn lists() -> ArrayRef {
     lists.append_null();
     // One row more, cut off: lists need not begin at the first item.
     Arc::new(lists.finish().slice(1, ROWS))
+}
+
+fn maps() -> ArrayRef {
+    let mut maps = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
+    for (row, text) in texts().enumerate() {
+        for key in 0..row % 3 {
+            maps.keys().append_value(format!("key {key}"));
+            maps.values().append_option(text.as_deref());
+        }
+        maps.append(row % 5 != 3).unwrap();
+    }
+    maps.append(true).unwrap();
+    // As for lists.
+    Arc::new(maps.finish().slice(1, ROWS))
 }
 
 fn tables() -> ArrayRef {
@@ -101,6 +116,8 @@ fn batch() -> RecordBatch {
         lists(),
         tables(),
         lists_of_tables(),
+        Arc::new(DurationNanosecondArray::from_iter_values(0..ROWS as i64)),
+        maps(),
     ];
     let column = |(index, column): (usize, ArrayRef)| (format!("c{index}"), column, true);
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().enumerate().map(column)).unwrap()

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_data::ffi::FFI_ArrowArray;
 use arrow_schema::ffi::FFI_ArrowSchema;
-use arrow_schema::{DataType, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use dfp_core::{BatchStream, Error, ErrorKind, Result};
 
 use crate::arrow::{ArrowArray, ArrowArrayStream, ArrowSchema};
@@ -100,7 +100,7 @@ unsafe fn check_schema(schema: &ArrowSchema, depth: usize) -> Result<()> {
     }
     let children = match format.to_bytes() {
         b"+s" => 0..=MAX_CHILDREN,
-        b"+l" | b"+L" => 1..=1,
+        b"+l" | b"+L" | b"+m" => 1..=1,
         [b'+', ..] => {
             return Err(Error::new(
                 ErrorKind::Unsupported,
@@ -143,11 +143,18 @@ fn crosses(data_type: &DataType) -> bool {
         | DataType::Timestamp(..)
         | DataType::Date32
         | DataType::Date64
+        | DataType::Duration(_)
         | DataType::Decimal128(..) => true,
         DataType::List(item) | DataType::LargeList(item) => crosses(item.data_type()),
+        DataType::Map(entries, _) => is_pair(entries) && crosses(entries.data_type()),
         DataType::Struct(fields) => fields.iter().all(|field| crosses(field.data_type())),
         other => other.is_integer() || other.is_floating() || is_text_dictionary(other),
     }
+}
+
+/// What a map's entries must be: a key and a value, neither of which may be missing as a whole.
+fn is_pair(entries: &Field) -> bool {
+    !entries.is_nullable() && matches!(entries.data_type(), DataType::Struct(pair) if pair.len() == 2)
 }
 
 /// The one kind of dictionary that crosses.

@@ -5,12 +5,13 @@ use std::ffi::{CString, c_char, c_void};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use arrow_array::builder::{MapBuilder, StringBuilder};
 use arrow_array::types::Int32Type;
 use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int64Array,
     LargeStringArray, ListArray, StringArray, StructArray, TimestampNanosecondArray,
 };
-use arrow_schema::Field;
+use arrow_schema::{Field, Fields};
 use dfp_core::MemoryStream;
 use proptest::collection::vec;
 use proptest::option;
@@ -202,8 +203,19 @@ fn export_schema_error(schema: &SchemaRef) -> ErrorKind {
 
 #[test]
 fn types_that_not_everybody_knows_do_not_cross() {
-    for data_type in [DataType::Utf8View, DataType::Null, DataType::Duration(arrow_schema::TimeUnit::Second)]
-    {
+    let pair =
+        |key| Fields::from(vec![Field::new("key", key, false), Field::new("value", DataType::Utf8, true)]);
+    let map = |pair: Fields, missing| {
+        DataType::Map(Arc::new(Field::new("entries", DataType::Struct(pair), missing)), false)
+    };
+    let alone = Fields::from(vec![Field::new("key", DataType::Utf8, false)]);
+    for data_type in [
+        DataType::Utf8View,
+        DataType::Null,
+        map(pair(DataType::Utf8View), false),
+        map(pair(DataType::Utf8), true),
+        map(alone, false),
+    ] {
         let schema = SchemaRef::new(Schema::new(vec![Field::new("c", data_type, true)]));
         let schema = crate::arrow::export_schema(&schema).unwrap();
         assert_eq!(unsafe { import_schema(schema) }.unwrap_err().kind(), ErrorKind::Unsupported);
@@ -360,6 +372,35 @@ fn damaged_arrays_are_refused() {
     ];
     for (what, damage) in damages {
         let error = damaged(damage).expect_err(what);
+        assert_eq!(error.kind(), ErrorKind::BadData, "{what}: {error}");
+    }
+}
+
+#[test]
+fn damaged_maps_are_refused() {
+    type Damage = (&'static str, fn(&mut ArrowArray));
+    let damages: [Damage; 5] = [
+        ("beyond its entries", |map| put(map, 1, 2, 9_i32)),
+        ("falling offsets", |map| put(map, 1, 1, 3_i32)),
+        ("no entries", |map| map.n_children = 0),
+        ("missing key", |map| {
+            let key = child(child(map, 0), 0);
+            key.null_count = -1;
+            unsafe { *key.buffers = [0_u8].as_ptr().cast() };
+        }),
+        ("keys shorter than values", |map| child(child(map, 0), 0).length = 1),
+    ];
+    for (what, damage) in damages {
+        let mut maps = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
+        for key in ["a", "b"] {
+            maps.keys().append_value(key);
+            maps.values().append_null();
+            maps.append(true).unwrap();
+        }
+        let batch = RecordBatch::try_from_iter([("map", Arc::new(maps.finish()) as ArrayRef)]).unwrap();
+        let mut array = our_export(&batch);
+        damage(child(view(&mut array), 0));
+        let error = unsafe { import_batch(array, batch.schema_ref()) }.expect_err(what);
         assert_eq!(error.kind(), ErrorKind::BadData, "{what}: {error}");
     }
 }

@@ -8,10 +8,11 @@ use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::sync::{Arc, LazyLock};
 
+use arrow_array::cast::AsArray;
 use arrow_array::types::{ByteArrayType, GenericBinaryType, GenericStringType, Int32Type};
 use arrow_array::{
     Array, ArrayRef, ArrowPrimitiveType, BooleanArray, DictionaryArray, GenericByteArray, GenericListArray,
-    OffsetSizeTrait, PrimitiveArray, StructArray, downcast_primitive,
+    MapArray, OffsetSizeTrait, PrimitiveArray, StructArray, downcast_primitive,
 };
 use arrow_buffer::{
     ArrowNativeType, BooleanBuffer, Buffer, MutableBuffer, NullBuffer, OffsetBuffer, ScalarBuffer,
@@ -164,6 +165,7 @@ impl<'a> Source<'a> {
             DataType::LargeBinary => self.texts::<GenericBinaryType<i64>>()?,
             DataType::List(item) => self.list::<i32>(item)?,
             DataType::LargeList(item) => self.list::<i64>(item)?,
+            DataType::Map(entries, sorted) => self.map(entries, *sorted)?,
             DataType::Struct(fields) => {
                 let (columns, nulls) = (self.columns(fields)?, self.nulls()?);
                 let table = StructArray::try_new_with_length(fields.clone(), columns, nulls, self.len());
@@ -195,6 +197,13 @@ impl<'a> Source<'a> {
         let items = self.child(0, item.data_type(), 0)?;
         let list = GenericListArray::try_new(item.clone(), offsets, items, nulls);
         Ok(Arc::new(list.map_err(damaged)?))
+    }
+
+    fn map(&self, entries: &'a FieldRef, sorted: bool) -> Result<ArrayRef> {
+        let (offsets, nulls) = (self.offsets::<i32>()?, self.nulls()?);
+        let pairs = self.child(0, entries.data_type(), 0)?;
+        let map = MapArray::try_new(entries.clone(), offsets, pairs.as_struct().clone(), nulls, sorted);
+        Ok(Arc::new(map.map_err(damaged)?))
     }
 
     fn dictionary(&self, values: &'a DataType) -> Result<ArrayRef> {
@@ -296,7 +305,7 @@ fn n_buffers(data_type: &DataType) -> i64 {
 fn n_children(data_type: &DataType) -> i64 {
     match data_type {
         DataType::Struct(fields) => fields.len() as i64,
-        DataType::List(_) | DataType::LargeList(_) => 1,
+        DataType::List(_) | DataType::LargeList(_) | DataType::Map(..) => 1,
         _ => 0,
     }
 }

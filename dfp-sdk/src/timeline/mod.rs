@@ -27,6 +27,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod choice;
 mod page;
 mod read;
 mod text;
@@ -40,6 +41,8 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use dfp_core::{Error, ErrorKind, Result};
+
+pub use self::choice::TimelineChoice;
 
 /// What the horizontal axis is called.
 const X_LABEL: &str = "Event Time";

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use arrow_array::RecordBatch;
-use arrow_schema::{DataType, Schema};
-use dfp_sdk::core::{Error, ErrorKind, Result};
-use dfp_sdk::sessions::{WHY, visualise_scored_sessions, with_reasons};
-use dfp_sdk::timeline::{Point, Timeline, TimelineOptions};
+use arrow_schema::Schema;
+use dfp_sdk::core::{Error, Result};
+use dfp_sdk::sessions::{visualise_scored_sessions, with_reasons};
+use dfp_sdk::timeline::{Point, Timeline, TimelineChoice, TimelineOptions};
 use dfp_sdk::{AtomicFile, iso};
 use serde::Serialize;
 
@@ -41,42 +41,15 @@ pub(crate) fn run(cli: &Cli, args: &SessionsShowArgs) -> Result<ExitCode> {
 
 /// The columns named, or those that `dfp sessions score` wrote.
 fn options(args: &SessionsShowArgs, schema: &Schema) -> Result<TimelineOptions> {
-    let find = |what: &str, named: &Option<String>, is: fn(&str, &DataType) -> bool| {
-        let mut fields = schema.fields().iter().filter(|field| is(field.name(), field.data_type()));
-        named.clone().or_else(|| fields.next().map(|field| field.name().clone())).ok_or_else(|| {
-            let what = format!("no column looks like the {what}: name it, or score the sessions first");
-            Error::new(ErrorKind::SchemaMismatch, what)
-        })
+    let choice = TimelineChoice {
+        time_column: args.time.clone(),
+        score_column: args.score.clone(),
+        window_column: args.window_column.clone(),
+        upper_bound: args.upper_bound,
+        source_columns: (!args.column.is_empty()).then(|| args.column.clone()),
+        title: args.title.clone(),
     };
-    let time = find("time (--time)", &args.time, |name, of| {
-        name.ends_with("_min") && matches!(of, DataType::Timestamp(..))
-    })?;
-    let score = find("likelihood (--score)", &args.score, |name, of| {
-        name.starts_with("rarest_window") && name.ends_with("_likelihood") && of.is_floating()
-    })?;
-    let window = match (&args.window_column, score.strip_suffix("_likelihood")) {
-        (Some(named), _) => named.clone(),
-        (None, Some(window)) => window.to_owned(),
-        (None, None) => {
-            let what =
-                format!("--score {score} does not tell the column of windows: name it with --window-column");
-            return Err(Error::new(ErrorKind::InvalidArgument, what));
-        }
-    };
-    let mut options = TimelineOptions::new(&time, score, window);
-    options.upper_bound = args.upper_bound;
-    options.source_columns = if args.column.is_empty() {
-        // Whose session it is stands before the time.
-        let identity = schema.fields().iter().map(|field| field.name()).take_while(|name| **name != time);
-        let more = ["number_events", "model", WHY].into_iter().filter(|name| schema.index_of(name).is_ok());
-        identity.cloned().chain(more.map(str::to_owned)).collect()
-    } else {
-        args.column.clone()
-    };
-    if let Some(title) = &args.title {
-        options.title.clone_from(title);
-    }
-    Ok(options)
+    choice.of(schema).map_err(|e| e.context("--time, --score and --window-column name columns"))
 }
 
 /// A session of the list.
