@@ -84,14 +84,18 @@ impl SessionEvents {
         }
         let parameters = self.rules.event.parameters.as_ref().map_or(&[][..], |rule| rule.inputs().0);
         let column = parameters.first().map_or("", String::as_str);
+        let mut empty = 0;
         for (row, why) in events.unreadable.into_iter().filter(|(row, _)| events.array.is_valid(*row)) {
             match self.rules.event.unreadable {
-                Unreadable::Empty => self.host.count(&format!("unreadable:{column}"), 1),
+                Unreadable::Empty => empty += 1,
                 Unreadable::Reject => {
                     kept[row] = false;
                     self.reject(&raw, row, reason::MALFORMED, format!("parameters in {column}: {why}"));
                 }
             }
+        }
+        if empty > 0 {
+            self.host.count(&format!("unreadable:{column}"), empty);
         }
         let columns = schema.fields().iter().map(|field| self.column(&raw, field, &events.array));
         let batch = RecordBatch::try_new(schema.clone(), columns.collect())?;

@@ -1,8 +1,7 @@
 //! Identities as numbers: the values of the identity columns of a row become one key of bytes, in whose order identities
 //! stand.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::hash::BuildHasher;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -15,61 +14,75 @@ use arrow_array::{Array, ArrayRef, LargeStringArray, StringArray};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, TimeUnit};
 use foldhash::quality::RandomState;
+use hashbrown::HashTable;
 
 use super::options::NullOrder;
 
 /// Numbers for identities. Numbers of forgotten ones are given again.
 ///
 /// Keys come from logs, so whoever writes logs picks them. The hash is seeded at random for each process and neither hashes
-/// nor the order of the map can be seen from outside: what is given out is in the order of keys.
+/// nor the order of the table can be seen from outside: what is given out is in the order of keys.
 #[derive(Default)]
 pub(super) struct Identities {
-    numbers: HashMap<Arc<[u8]>, u32, RandomState>,
-    keys: Vec<Arc<[u8]>>,
+    seed: RandomState,
+    numbers: HashTable<u32>,
+    /// Hash and key of each number; none for a free one.
+    keys: Vec<(u64, Box<[u8]>)>,
     free: Vec<u32>,
 }
 
+/// So many keys are written, hashed and looked up together: a table too large for the cache answers several at once.
+const ROWS_AT_ONCE: usize = 1024;
+
 impl Identities {
     /// The number of a key; new ones get the lowest free.
-    pub(super) fn number(&mut self, key: &[u8]) -> u32 {
-        if let Some(number) = self.numbers.get(key) {
+    fn number(&mut self, hash: u64, key: &[u8]) -> u32 {
+        let same = |number: &u32| *self.keys[*number as usize].1 == *key;
+        if let Some(number) = self.numbers.find(hash, same) {
             return *number;
         }
-        let key: Arc<[u8]> = key.into();
         let number = self.free.pop().unwrap_or(self.keys.len() as u32);
+        let entry = (hash, key.into());
         match self.keys.get_mut(number as usize) {
-            Some(place) => *place = key.clone(),
-            None => self.keys.push(key.clone()),
+            Some(place) => *place = entry,
+            None => self.keys.push(entry),
         }
-        self.numbers.insert(key, number);
+        self.numbers.insert_unique(hash, number, |number| self.keys[*number as usize].0);
         number
     }
 
     /// The number of each row's identity.
     pub(super) fn of_rows(&mut self, columns: &[ArrayRef], nulls: &NullOrder, rows: usize) -> Vec<u32> {
         let columns: Vec<_> = columns.iter().map(Key::of).collect();
-        let (mut key, mut before) = (Vec::new(), (Vec::new(), None));
-        let mut number = |row| {
-            key.clear();
-            for column in &columns {
-                column.write(row, nulls, &mut key);
+        let mut numbers = Vec::with_capacity(rows);
+        let (mut keys, mut ends, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
+        for start in (0..rows).step_by(ROWS_AT_ONCE) {
+            keys.clear();
+            ends.clear();
+            ends.push(0);
+            for row in start..rows.min(start + ROWS_AT_ONCE) {
+                for column in &columns {
+                    column.write(row, nulls, &mut keys);
+                }
+                ends.push(keys.len());
             }
-            if let (same, Some(number)) = &before
-                && *same == key
-            {
-                return *number;
+            let keys = || ends.windows(2).map(|ends| &keys[ends[0]..ends[1]]);
+            hashes.clear();
+            hashes.extend(keys().map(|key| self.seed.hash_one(key)));
+            let mut before: Option<(&[u8], u32)> = None;
+            for (key, hash) in keys().zip(&hashes) {
+                let same = before.filter(|(before, _)| *before == key);
+                let number = same.map_or_else(|| self.number(*hash, key), |(_, number)| number);
+                before = Some((key, number));
+                numbers.push(number);
             }
-            let number = self.number(&key);
-            std::mem::swap(&mut key, &mut before.0);
-            before.1 = Some(number);
-            number
-        };
-        (0..rows).map(&mut number).collect()
+        }
+        numbers
     }
 
     /// The key of a number.
     pub(super) fn key(&self, number: u32) -> &[u8] {
-        &self.keys[number as usize]
+        &self.keys[number as usize].1
     }
 
     /// How many numbers are or were given.
@@ -77,10 +90,12 @@ impl Identities {
         self.keys.len()
     }
 
-    /// Makes a number free.
+    /// Makes a number free, unless it is.
     pub(super) fn forget(&mut self, number: u32) {
-        let key = std::mem::take(&mut self.keys[number as usize]);
-        if self.numbers.remove(&key).is_some() {
+        let (hash, key) = &mut self.keys[number as usize];
+        if let Ok(entry) = self.numbers.find_entry(*hash, |other| *other == number) {
+            entry.remove();
+            *key = Box::default();
             self.free.push(number);
         }
     }
@@ -219,6 +234,8 @@ fn ordered_float(value: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use arrow_array::{BooleanArray, Float64Array, Int64Array, NullArray};
     use proptest::prelude::*;
@@ -278,10 +295,21 @@ mod tests {
     #[test]
     fn numbers_of_the_forgotten_are_given_again() {
         let mut identities = Identities::default();
-        assert_eq!([b"a", b"b", b"a"].map(|key| identities.number(key)), [0, 1, 0]);
+        let of = |identities: &mut Identities, texts: &[&str]| {
+            let column: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
+            identities.of_rows(&[column], &NullOrder::First, texts.len())
+        };
+        assert_eq!(of(&mut identities, &["a", "b", "b", "a"]), [0, 1, 1, 0]);
         identities.forget(0);
         identities.forget(0);
-        assert_eq!([b"c", b"a"].map(|key| identities.number(key)), [0, 2]);
+        assert_eq!(of(&mut identities, &["c", "a"]), [0, 2]);
         assert_eq!(identities.sorted(), [2, 1, 0]);
+    }
+
+    #[test]
+    fn many_identities_are_told_apart() {
+        let column: ArrayRef = Arc::new(Int64Array::from_iter_values((0..10_000).map(|n| n % 5000)));
+        let numbers = Identities::default().of_rows(&[column], &NullOrder::First, 10_000);
+        assert!(numbers.iter().enumerate().all(|(row, number)| *number as usize == row % 5000));
     }
 }

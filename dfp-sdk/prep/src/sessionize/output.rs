@@ -20,7 +20,7 @@ use crate::{Error, Result};
 /// Most sessions in one batch of output.
 const MAX_SESSIONS: usize = 8192;
 /// Most events in one batch of output, unless one session alone has more.
-const MAX_EVENTS: usize = 1 << 16;
+const MAX_EVENTS: usize = 1 << 14;
 
 /// What sessions look like as batches.
 pub(super) struct SessionTable {
