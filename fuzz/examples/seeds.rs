@@ -7,7 +7,7 @@ use std::io::Result;
 use std::path::Path;
 use std::sync::Arc;
 
-use dfp_core::{FitContext, Model, Trainer};
+use dfp_core::{FitContext, Trainer};
 use dfp_host::fuzzing::{config, encoded_batch, manifest, remote_batch};
 use dfp_models::sequence::{Config, SequenceTrainer, SessionType, SessionsBuilder};
 use dfp_plugin::arrow_array::types::Int32Type;
