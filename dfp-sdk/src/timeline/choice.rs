@@ -69,3 +69,36 @@ fn source_columns(scored: &Schema, time: &str) -> Vec<String> {
     let more = [NUMBER_EVENTS, "model", WHY].into_iter().filter(|name| scored.index_of(name).is_ok());
     names.take_while(|name| *name != time).chain(more).map(str::to_owned).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow_schema::{Field, TimeUnit};
+
+    use super::*;
+
+    #[test]
+    fn columns_are_found_by_the_names_that_scored_sessions_have() {
+        let time = DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
+        let names = ["user", "host_min", "t_min", "t_max", "number_events", "rarest_window2_likelihood", WHY];
+        let types = [
+            &DataType::Utf8,
+            &DataType::Utf8,
+            &time,
+            &time,
+            &DataType::UInt32,
+            &DataType::Float64,
+            &DataType::Utf8,
+        ];
+        let fields = names.into_iter().zip(types).map(|(name, of)| Field::new(name, of.clone(), true));
+        let schema = Schema::new(fields.collect::<Vec<_>>());
+        let found = TimelineChoice::default().of(&schema).unwrap();
+        let mut expected = TimelineOptions::new("t_min", "rarest_window2_likelihood", "rarest_window2");
+        expected.source_columns = ["user", "host_min", NUMBER_EVENTS, WHY].map(str::to_owned).to_vec();
+        assert_eq!(found, expected);
+
+        let named = TimelineChoice { score_column: Some("score".into()), ..TimelineChoice::default() };
+        assert_eq!(named.of(&schema).unwrap_err().kind(), ErrorKind::InvalidArgument, "of which window?");
+        let why = TimelineChoice::default().of(&Schema::empty()).unwrap_err();
+        assert!(why.to_string().contains("time of a timeline"), "{why}");
+    }
+}
