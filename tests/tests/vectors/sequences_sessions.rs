@@ -153,7 +153,7 @@ fn written(table: &RecordBatch, options: &SessionOptions) -> Vec<Value> {
     let (first, last) = (times(options.time_min()), times(options.time_max()));
     let durations = table["duration"].as_primitive::<DurationNanosecondType>();
     let numbers = table["number_events"].as_primitive::<UInt32Type>();
-    let distinct = table.column_by_name("number_distinct").map(|column| column.as_primitive::<UInt32Type>());
+    let distinct = table.column_by_name("number_distinct").map(AsArray::as_primitive::<UInt32Type>);
     let session = |row: usize| {
         let users: Vec<Value> =
             options.identity.iter().map(|name| cell(&table[name.as_str()], row)).collect();
@@ -264,7 +264,7 @@ fn recipe(case: &Value) -> (SessionRules, RecordBatch) {
 fn events(rules: &SessionRules, raw: &RecordBatch) -> RecordBatch {
     let mut rules = rules.clone();
     if raw.column_by_name(&rules.time).is_none() {
-        rules.time = raw.schema().field(0).name().clone();
+        rules.time.clone_from(raw.schema().field(0).name());
     }
     let mut stage = SessionEvents::new(rules, Arc::new(Rejects::default())).expect("rules that work");
     let schema = stage.bind(raw.schema()).expect("columns that do");
