@@ -81,22 +81,13 @@ impl Columns {
         Ok(columns)
     }
 
-    /// The fields of the columns that [`hold`](Self::hold) gives: identities, event, and the record id if there is one.
+    /// The fields of the columns that [`split`](Self::split) gives, one after the other.
     pub(super) fn fields(&self, schema: &Schema) -> Vec<Field> {
         let field = |index: usize| {
             let field = schema.field(index);
             field.clone().with_data_type(plain_type(field.data_type())).with_nullable(true)
         };
-        self.indices().map(field).collect()
-    }
-
-    /// The identity columns of those held.
-    pub(super) fn identity<'a>(&self, held: &'a [ArrayRef]) -> &'a [ArrayRef] {
-        &held[..self.identity.len()]
-    }
-
-    fn indices(&self) -> impl Iterator<Item = usize> {
-        self.identity.iter().copied().chain([self.event]).chain(self.record_id)
+        self.identity.iter().copied().chain([self.event]).chain(self.record_id).map(field).collect()
     }
 
     /// Which rows count. The others go to the host: without time, without event, or late. `late` is told the time of each
@@ -138,8 +129,8 @@ impl Columns {
         Ok(Rows { times: used, kept: (!all).then(|| kept.into()) })
     }
 
-    /// The identity columns, the event and the record id of the rows that count.
-    pub(super) fn hold(&self, batch: &RecordBatch, rows: &Rows) -> Result<Vec<ArrayRef>> {
+    /// The identity columns of the rows that count, and their event and record id.
+    pub(super) fn split(&self, batch: &RecordBatch, rows: &Rows) -> Result<(Vec<ArrayRef>, Vec<ArrayRef>)> {
         let hold = |index: usize| {
             let column = plain(batch.column(index))?;
             Ok(match &rows.kept {
@@ -147,7 +138,9 @@ impl Columns {
                 None => column,
             })
         };
-        self.indices().map(hold).collect()
+        let identity = self.identity.iter().map(|index| hold(*index)).collect::<Result<_>>()?;
+        let event = [self.event].into_iter().chain(self.record_id).map(hold).collect::<Result<_>>()?;
+        Ok((identity, event))
     }
 }
 

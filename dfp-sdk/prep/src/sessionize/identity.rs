@@ -36,11 +36,12 @@ const ROWS_AT_ONCE: usize = 1024;
 
 impl Identities {
     /// The number of a key; new ones get the lowest free.
-    fn number(&mut self, hash: u64, key: &[u8]) -> u32 {
+    fn number(&mut self, hash: u64, key: &[u8], new: &mut impl FnMut()) -> u32 {
         let same = |number: &u32| *self.keys[*number as usize].1 == *key;
         if let Some(number) = self.numbers.find(hash, same) {
             return *number;
         }
+        new();
         let number = self.free.pop().unwrap_or(self.keys.len() as u32);
         let entry = (hash, key.into());
         match self.keys.get_mut(number as usize) {
@@ -51,8 +52,14 @@ impl Identities {
         number
     }
 
-    /// The number of each row's identity.
-    pub(super) fn of_rows(&mut self, columns: &[ArrayRef], nulls: &NullOrder, rows: usize) -> Vec<u32> {
+    /// The number of each row's identity; the rows of those that had none are added to `new`.
+    pub(super) fn of_rows(
+        &mut self,
+        columns: &[ArrayRef],
+        nulls: &NullOrder,
+        rows: usize,
+        new: &mut Vec<u32>,
+    ) -> Vec<u32> {
         let columns: Vec<_> = columns.iter().map(Key::of).collect();
         let mut numbers = Vec::with_capacity(rows);
         let (mut keys, mut ends, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
@@ -72,7 +79,10 @@ impl Identities {
             let mut before: Option<(&[u8], u32)> = None;
             for (key, hash) in keys().zip(&hashes) {
                 let same = before.filter(|(before, _)| *before == key);
-                let number = same.map_or_else(|| self.number(*hash, key), |(_, number)| number);
+                let number = same.map_or_else(
+                    || self.number(*hash, key, &mut || new.push(numbers.len() as u32)),
+                    |(_, number)| number,
+                );
                 before = Some((key, number));
                 numbers.push(number);
             }
@@ -90,14 +100,14 @@ impl Identities {
         self.keys.len()
     }
 
-    /// Makes a number free, unless it is.
-    pub(super) fn forget(&mut self, number: u32) {
+    /// Makes a number free; whether it was not.
+    pub(super) fn forget(&mut self, number: u32) -> bool {
         let (hash, key) = &mut self.keys[number as usize];
-        if let Ok(entry) = self.numbers.find_entry(*hash, |other| *other == number) {
-            entry.remove();
-            *key = Box::default();
-            self.free.push(number);
-        }
+        let Ok(entry) = self.numbers.find_entry(*hash, |other| *other == number) else { return false };
+        entry.remove();
+        *key = Box::default();
+        self.free.push(number);
+        true
     }
 
     /// All numbers in the order of their keys.
@@ -287,7 +297,7 @@ mod tests {
             let column = |x: &str, y: &str| -> ArrayRef { Arc::new(StringArray::from(vec![x.to_owned(), y.to_owned()])) };
             let columns = [column(&a.0, &b.0), column(&a.1, &b.1)];
             let mut identities = Identities::default();
-            let numbers = identities.of_rows(&columns, &NullOrder::First, 2);
+            let numbers = identities.of_rows(&columns, &NullOrder::First, 2, &mut Vec::new());
             prop_assert_eq!(identities.key(numbers[0]).cmp(identities.key(numbers[1])), a.cmp(&b));
         }
     }
@@ -297,11 +307,11 @@ mod tests {
         let mut identities = Identities::default();
         let of = |identities: &mut Identities, texts: &[&str]| {
             let column: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
-            identities.of_rows(&[column], &NullOrder::First, texts.len())
+            identities.of_rows(&[column], &NullOrder::First, texts.len(), &mut Vec::new())
         };
         assert_eq!(of(&mut identities, &["a", "b", "b", "a"]), [0, 1, 1, 0]);
-        identities.forget(0);
-        identities.forget(0);
+        assert!(identities.forget(0));
+        assert!(!identities.forget(0));
         assert_eq!(of(&mut identities, &["c", "a"]), [0, 2]);
         assert_eq!(identities.sorted(), [2, 1, 0]);
     }
@@ -309,7 +319,9 @@ mod tests {
     #[test]
     fn many_identities_are_told_apart() {
         let column: ArrayRef = Arc::new(Int64Array::from_iter_values((0..10_000).map(|n| n % 5000)));
-        let numbers = Identities::default().of_rows(&[column], &NullOrder::First, 10_000);
+        let mut new = Vec::new();
+        let numbers = Identities::default().of_rows(&[column], &NullOrder::First, 10_000, &mut new);
+        assert_eq!(new, (0..5000).collect::<Vec<_>>());
         assert!(numbers.iter().enumerate().all(|(row, number)| *number as usize == row % 5000));
     }
 }

@@ -35,6 +35,7 @@ mod pending;
 mod streaming;
 #[cfg(test)]
 mod tests;
+mod who;
 mod whole;
 
 use std::collections::VecDeque;
@@ -53,6 +54,7 @@ pub use self::options::{
 };
 use self::output::SessionTable;
 use self::streaming::Streaming;
+use self::who::Who;
 use self::whole::{Arrivals, Whole};
 use crate::{Error, Result};
 
@@ -232,14 +234,15 @@ pub fn session_index(
     }
     let columns = Columns::find(options, &schema)?;
     let rows = columns.rows(table, host, |_| None)?;
-    let held = columns.hold(table, &rows)?;
+    let (identity, _) = columns.split(table, &rows)?;
+    let mut who = Who::new(options.nulls.clone());
     let mut arrivals = Arrivals::default();
-    arrivals.add(columns.identity(&held), &options.nulls, &rows.times)?;
-    let mut walk = arrivals.sorted(options.limits.reach());
+    arrivals.add(&who.of_rows(&identity, rows.times.len())?, &rows.times)?;
+    let mut walk = arrivals.sorted(who.identities(), options.limits.reach());
     let order: UInt32Array = walk.rows().collect();
     let mut index = Vec::with_capacity(order.len());
     for session in 0.. {
-        let Some(rows) = walk.session() else { break };
+        let Some((_, rows)) = walk.session() else { break };
         index.resize(index.len() + rows.len(), session);
     }
     let table = match &rows.kept {

@@ -32,34 +32,41 @@ pub(super) struct SessionTable {
     number_distinct: bool,
 }
 
-/// Sessions that will be one batch. Rows are pairs of held batch and row, as `interleave` wants them.
+/// Sessions that will be one batch. Places are pairs of held batch and row, as `interleave` wants them.
 #[derive(Default)]
 pub(super) struct Sessions {
     first: Vec<i64>,
     last: Vec<i64>,
     events: Vec<u32>,
-    /// The first row of each session.
-    heads: Vec<(usize, usize)>,
+    /// Where the identity of each session is.
+    who: Vec<(usize, usize)>,
     /// The listed rows of all sessions.
     rows: Vec<(usize, usize)>,
     /// Where in `rows` each session ends.
     ends: Vec<usize>,
 }
 
+/// Batches of columns that sessions are gathered from: identities; events and their record ids.
+#[derive(Clone, Copy)]
+pub(super) struct Batches<'a> {
+    pub(super) who: &'a [Vec<ArrayRef>],
+    pub(super) events: &'a [Vec<ArrayRef>],
+}
+
 impl Sessions {
-    /// Adds a session of these rows, at least one, of which `events` says how many there were in all.
+    /// Adds a session of these rows; `events` says how many there were in all.
     pub(super) fn push(
         &mut self,
+        who: (usize, usize),
         (first, last): (i64, i64),
         events: u32,
         rows: impl Iterator<Item = (usize, usize)>,
     ) {
-        let start = self.rows.len();
         self.rows.extend(rows);
         self.first.push(first);
         self.last.push(last);
         self.events.push(events);
-        self.heads.push(self.rows[start]);
+        self.who.push(who);
         self.ends.push(self.rows.len());
     }
 
@@ -114,7 +121,7 @@ impl SessionTable {
     /// Gives the sessions out, as one batch unless their texts do not fit, and empties them.
     pub(super) fn give(
         &self,
-        held: &[Vec<ArrayRef>],
+        held: Batches<'_>,
         sessions: &mut Sessions,
         out: &mut VecDeque<RecordBatch>,
     ) -> Result<()> {
@@ -140,15 +147,11 @@ impl SessionTable {
         Ok(())
     }
 
-    fn batch(&self, held: &[Vec<ArrayRef>], sessions: &Sessions, part: Range<usize>) -> Result<RecordBatch> {
+    fn batch(&self, held: Batches<'_>, sessions: &Sessions, part: Range<usize>) -> Result<RecordBatch> {
         let rows = sessions.rows_of(&part);
-        let gather = |column: usize, rows: &[(usize, usize)]| {
-            let arrays: Vec<&dyn Array> = held.iter().map(|columns| columns[column].as_ref()).collect();
-            interleave(&arrays, rows)
-        };
         let mut columns = Vec::with_capacity(self.schema.fields().len());
         for column in 0..self.identities {
-            columns.push(gather(column, &sessions.heads[part.clone()])?);
+            columns.push(gather(held.who, column, &sessions.who[part.clone()])?);
         }
         let (first, last) = (&sessions.first[part.clone()], &sessions.last[part.clone()]);
         let time = |times: &[i64]| TimestampNanosecondArray::from(times.to_vec()).with_timezone("UTC");
@@ -157,7 +160,7 @@ impl SessionTable {
         let offsets = offsets(rows.start, &sessions.ends[part.clone()])?;
         let list =
             |field: &FieldRef, values| ListArray::try_new(field.clone(), offsets.clone(), values, None);
-        let events = list(&self.event, gather(self.identities, &sessions.rows[rows.clone()])?)?;
+        let events = list(&self.event, gather(held.events, 0, &sessions.rows[rows.clone()])?)?;
         let distinct = self.number_distinct.then(|| number_distinct(&events));
         columns.push(Arc::new(events));
         let durations = first.iter().zip(last).map(|(first, last)| last.saturating_sub(*first));
@@ -167,10 +170,15 @@ impl SessionTable {
             columns.push(Arc::new(distinct));
         }
         if let Some(field) = &self.record_id {
-            columns.push(Arc::new(list(field, gather(self.identities + 1, &sessions.rows[rows])?)?));
+            columns.push(Arc::new(list(field, gather(held.events, 1, &sessions.rows[rows])?)?));
         }
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
+}
+
+fn gather(held: &[Vec<ArrayRef>], column: usize, places: &[(usize, usize)]) -> Result<ArrayRef> {
+    let arrays: Vec<&dyn Array> = held.iter().map(|columns| columns[column].as_ref()).collect();
+    Ok(interleave(&arrays, places)?)
 }
 
 fn offsets(start: usize, ends: &[usize]) -> Result<OffsetBuffer<i32>> {
@@ -186,7 +194,8 @@ fn offsets(start: usize, ends: &[usize]) -> Result<OffsetBuffer<i32>> {
 fn number_distinct(lists: &ListArray) -> UInt32Array {
     let commands = columns::commands(lists.values());
     let mut seen = Identities::default();
-    let numbers = seen.of_rows(std::slice::from_ref(commands), &NullOrder::First, commands.len());
+    let numbers =
+        seen.of_rows(std::slice::from_ref(commands), &NullOrder::First, commands.len(), &mut Vec::new());
     let mut list = Vec::new();
     let count = |ends: &[i32]| {
         list.clear();

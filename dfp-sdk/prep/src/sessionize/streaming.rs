@@ -12,10 +12,10 @@ use arrow_array::RecordBatch;
 
 use super::columns::{Columns, Rows};
 use super::held::Held;
-use super::identity::Identities;
 use super::options::{NullOrder, Reach};
-use super::output::{SessionTable, Sessions};
+use super::output::{Batches, SessionTable, Sessions};
 use super::pending::{Event, Pending};
+use super::who::Who;
 use crate::Result;
 
 /// A session that may still grow.
@@ -49,13 +49,12 @@ struct Present {
 /// Gives sessions as the watermark passes.
 pub(super) struct Streaming {
     reach: Reach,
-    nulls: NullOrder,
     list_limit: u32,
     max_rows: usize,
     watermark: Watermark,
     held: Held,
     pending: Pending,
-    identities: Identities,
+    who: Who,
     present: Vec<Present>,
     /// Open sessions by the deadline under which they are queued.
     deadlines: BinaryHeap<Reverse<(i64, u32)>>,
@@ -94,13 +93,12 @@ impl Streaming {
     ) -> Self {
         Self {
             reach,
-            nulls,
             list_limit: list_limit.unwrap_or(u32::MAX),
             max_rows: max_rows.map_or(usize::MAX, |rows| rows as usize),
             watermark: Watermark { lateness, newest: None },
             held: Held::new(),
             pending: Pending::default(),
-            identities: Identities::default(),
+            who: Who::new(nulls),
             present: Vec::new(),
             deadlines: BinaryHeap::new(),
             ended: Vec::new(),
@@ -129,10 +127,10 @@ impl Streaming {
         if rows.times.is_empty() {
             return Ok(());
         }
-        let held = columns.hold(batch, rows)?;
-        let numbers = self.identities.of_rows(columns.identity(&held), &self.nulls, rows.times.len());
-        self.present.resize(self.identities.len(), Present::default());
-        let handles = self.held.hold(held, rows.times.len())?;
+        let (identity, events) = columns.split(batch, rows)?;
+        let numbers = self.who.of_rows(&identity, rows.times.len())?;
+        self.present.resize(self.who.identities().len(), Present::default());
+        let handles = self.held.hold(events, rows.times.len())?;
         let event = |((time, identity), row): ((&i64, &u32), u32)| {
             self.present[*identity as usize].pending += 1;
             Event { time: *time, identity: *identity, row }
@@ -141,6 +139,7 @@ impl Streaming {
         self.advance(self.watermark.get());
         self.give(table, out)?;
         self.held.compact()?;
+        self.who.compact()?;
         if self.held.len() > self.max_rows { Err(super::too_many_open(self.max_rows)) } else { Ok(()) }
     }
 
@@ -211,26 +210,27 @@ impl Streaming {
 
     /// Gives the sessions that have ended, and forgets them and whoever has no other.
     fn give(&mut self, table: &SessionTable, out: &mut VecDeque<RecordBatch>) -> Result<()> {
-        let identities = &self.identities;
+        let identities = self.who.identities();
         // Stable: of one identity at one instant, the sessions stay in order.
         self.ended.sort_by(|a, b| {
             let keys = || identities.key(a.identity).cmp(identities.key(b.identity));
             a.deadline.cmp(&b.deadline).then_with(keys).then(a.session.first.cmp(&b.session.first))
         });
         let mut sessions = Sessions::default();
-        for Ended { session, .. } in &self.ended {
+        let held = Batches { who: self.who.values(), events: self.held.batches() };
+        for Ended { identity, session, .. } in &self.ended {
             let rows = self.held.chained(session.head).map(|row| self.held.place(row));
-            sessions.push((session.first, session.last), session.events, rows);
+            sessions.push(self.who.place(*identity), (session.first, session.last), session.events, rows);
             if sessions.is_full() {
-                table.give(self.held.batches(), &mut sessions, out)?;
+                table.give(held, &mut sessions, out)?;
             }
         }
-        table.give(self.held.batches(), &mut sessions, out)?;
+        table.give(held, &mut sessions, out)?;
         for Ended { identity, session, .. } in self.ended.drain(..) {
             self.held.release(session.head);
             let present = self.present[identity as usize];
             if present.open.is_none() && present.pending == 0 {
-                self.identities.forget(identity);
+                self.who.forget(identity);
             }
         }
         Ok(())

@@ -7,7 +7,8 @@ use arrow_array::{ArrayRef, RecordBatch};
 use super::columns::{Columns, Rows};
 use super::identity::Identities;
 use super::options::{NullOrder, Reach};
-use super::output::{SessionTable, Sessions};
+use super::output::{Batches, SessionTable, Sessions};
+use super::who::Who;
 use crate::{Error, Result};
 
 /// A row that counts: when it happened, and its place among all that count.
@@ -22,17 +23,17 @@ pub(super) struct Stamp {
 pub(super) struct Arrivals {
     times: Vec<i64>,
     numbers: Vec<u32>,
-    identities: Identities,
 }
 
 impl Arrivals {
-    pub(super) fn add(&mut self, identity: &[ArrayRef], nulls: &NullOrder, times: &[i64]) -> Result<()> {
+    /// Adds rows of these identities and times.
+    pub(super) fn add(&mut self, numbers: &[u32], times: &[i64]) -> Result<()> {
         if self.times.len() + times.len() > u32::MAX as usize {
             return Err(Error::TooLarge(
                 "more than 4 billion events without a lateness; set one, or sessionize in parts".to_owned(),
             ));
         }
-        self.numbers.extend(self.identities.of_rows(identity, nulls, times.len()));
+        self.numbers.extend_from_slice(numbers);
         self.times.extend_from_slice(times);
         Ok(())
     }
@@ -43,8 +44,8 @@ impl Arrivals {
 
     /// All rows by identity, time and arrival: those of one identity are counted together first, and only they are
     /// sorted.
-    pub(super) fn sorted(self, reach: Reach) -> Walk {
-        let order = self.identities.sorted();
+    pub(super) fn sorted(self, identities: &Identities, reach: Reach) -> Walk {
+        let order = identities.sorted();
         let mut counts = vec![0_u32; order.len()];
         for number in &self.numbers {
             counts[*number as usize] += 1;
@@ -52,7 +53,8 @@ impl Arrivals {
         let mut next = vec![0; order.len()];
         let mut ends = Vec::with_capacity(order.len());
         let mut end = 0;
-        for number in order {
+        for number in &order {
+            let number = *number;
             next[number as usize] = end;
             end += counts[number as usize];
             ends.push(end);
@@ -68,7 +70,7 @@ impl Arrivals {
             stamps[start..*end as usize].sort_by_key(|stamp| stamp.time);
             start = *end as usize;
         }
-        Walk { reach, stamps, ends, identity: 0, next: 0 }
+        Walk { reach, stamps, order, ends, identity: 0, next: 0 }
     }
 }
 
@@ -76,6 +78,8 @@ impl Arrivals {
 pub(super) struct Walk {
     reach: Reach,
     stamps: Vec<Stamp>,
+    /// The identities in their order.
+    order: Vec<u32>,
     /// Where each identity's rows end.
     ends: Vec<u32>,
     identity: usize,
@@ -83,8 +87,8 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// The rows of the next session.
-    pub(super) fn session(&mut self) -> Option<&[Stamp]> {
+    /// Whose the next session is, and its rows.
+    pub(super) fn session(&mut self) -> Option<(u32, &[Stamp])> {
         let first = self.stamps.get(self.next)?.time;
         while self.ends[self.identity] as usize == self.next {
             self.identity += 1;
@@ -98,7 +102,7 @@ impl Walk {
         });
         let session = &rest[..=more.count()];
         self.next += session.len();
-        Some(session)
+        Some((self.order[self.identity], session))
     }
 
     /// The rows in their order.
@@ -110,8 +114,8 @@ impl Walk {
 /// Holds everything, and gives sessions by identity and time at the end.
 pub(super) struct Whole {
     reach: Reach,
-    nulls: NullOrder,
     max_rows: usize,
+    who: Who,
     arrivals: Arrivals,
     held: Vec<Vec<ArrayRef>>,
     /// How many rows were held before each held batch.
@@ -124,8 +128,8 @@ impl Whole {
     pub(super) fn new(reach: Reach, nulls: NullOrder, max_rows: Option<u32>) -> Self {
         Self {
             reach,
-            nulls,
             max_rows: max_rows.map_or(usize::MAX, |rows| rows as usize),
+            who: Who::new(nulls),
             arrivals: Arrivals::default(),
             held: Vec::new(),
             starts: Vec::new(),
@@ -141,15 +145,16 @@ impl Whole {
         if start + rows.times.len() > self.max_rows {
             return Err(super::too_many_open(self.max_rows));
         }
-        let held = columns.hold(batch, rows)?;
-        self.arrivals.add(columns.identity(&held), &self.nulls, &rows.times)?;
+        let (identity, events) = columns.split(batch, rows)?;
+        let numbers = self.who.of_rows(&identity, rows.times.len())?;
+        self.arrivals.add(&numbers, &rows.times)?;
         self.starts.push(start as u32);
-        self.held.push(held);
+        self.held.push(events);
         Ok(())
     }
 
     pub(super) fn finish(&mut self) {
-        self.walk = Some(std::mem::take(&mut self.arrivals).sorted(self.reach));
+        self.walk = Some(std::mem::take(&mut self.arrivals).sorted(self.who.identities(), self.reach));
     }
 
     /// The next batch of sessions, or several of them where one would be too large.
@@ -157,15 +162,15 @@ impl Whole {
         let Some(walk) = &mut self.walk else { return Ok(()) };
         let mut sessions = Sessions::default();
         while !sessions.is_full() {
-            let Some(session) = walk.session() else { break };
+            let Some((who, session)) = walk.session() else { break };
             let listed = &session[..session.len().min(table.list_limit())];
             let place = |stamp: &Stamp| {
                 let batch = self.starts.partition_point(|start| *start <= stamp.row) - 1;
                 (batch, (stamp.row - self.starts[batch]) as usize)
             };
             let ends = (session[0].time, session[session.len() - 1].time);
-            sessions.push(ends, session.len() as u32, listed.iter().map(place));
+            sessions.push(self.who.place(who), ends, session.len() as u32, listed.iter().map(place));
         }
-        table.give(&self.held, &mut sessions, out)
+        table.give(Batches { who: self.who.values(), events: &self.held }, &mut sessions, out)
     }
 }
