@@ -165,7 +165,7 @@ fn sessions(criterion: &mut Criterion) {
             stream.limits.lateness = Some(Duration::from_secs(60));
             println!("{size} events, {name}: {} sessions", cut(&whole, &events));
             group.bench_function(format!("cut/{name}/{size}"), |bencher| {
-                bencher.iter(|| cut(&whole, &events))
+                bencher.iter(|| cut(&whole, &events));
             });
             group.bench_function(format!("stream/{name}/{size}"), |bencher| {
                 bencher.iter(|| cut(&stream, &events));

@@ -120,8 +120,8 @@ impl Summary {
         let text = std::fs::read_to_string(file).map_err(|e| e.to_string())?;
         let vector: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
         let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let beginnings = stem.match_indices('_').map(|(end, _)| &stem[..end]).chain([stem.as_str()]);
-        let known = beginnings.filter(|name| kinds.iter().any(|(known, _)| known == name)).next_back();
+        let mut beginnings = stem.match_indices('_').map(|(end, _)| &stem[..end]).chain([stem.as_str()]);
+        let known = beginnings.rfind(|name| kinds.iter().any(|(known, _)| known == name));
         let kind = vector["kind"].as_str().or(known).unwrap_or(&stem);
         let run = kinds.iter().find(|(known, _)| *known == kind).map(|(_, run)| *run);
         let label = format!("{folder}/{kind}");
