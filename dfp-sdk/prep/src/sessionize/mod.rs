@@ -63,8 +63,8 @@ pub const SESSION_INDEX: &str = "session_ind";
 
 /// Turns events into sessions.
 ///
-/// With a lateness, memory is that of the open sessions and of the events within the lateness, about twice over; without,
-/// that of the whole input's identity, event and id columns and 40 bytes an event.
+/// With a lateness, memory is that of the open sessions and of the events within the lateness, at most about twice over;
+/// without, that of the whole input's event and id columns and about 30 bytes an event.
 pub struct Sessionize {
     options: SessionOptions,
     host: Arc<dyn Host>,
