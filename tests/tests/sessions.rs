@@ -140,6 +140,16 @@ fn sessions_are_the_same_as_they_close_as_at_the_end() {
 }
 
 #[test]
+fn an_event_of_the_far_future_does_not_make_all_others_late() {
+    let place = Place::new();
+    let future = record("eve@x.com", 0, 0, "Get-Mailbox", &[]).replace("2026-", "2199-");
+    fs::write(place.path("future.json"), future + &odd()).unwrap();
+    let (out, errors) = place.ok("build --plugin exchange --lateness 10min future.json");
+    assert!(errors.contains("read 7 = used 6 + rejected 1 (time-out-of-range 1)"), "{errors}");
+    assert_eq!(out.lines().count(), 2);
+}
+
+#[test]
 fn entities_have_models_of_their_own_that_grow_and_forget() {
     let place = Place::new();
     let train = "train --plugin exchange --by UserId --name of";

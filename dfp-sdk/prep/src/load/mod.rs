@@ -6,6 +6,7 @@ mod rules;
 mod tests;
 
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,7 +20,7 @@ use dfp_core::{EVENT_TIME, Host, Level, ORIGIN, RECORD_ID, Reject, Stage, reason
 pub(crate) use self::families::fold;
 pub(crate) use self::rules::time_type;
 use crate::input::{self, Input, Missing};
-use crate::profile::{ENTITY, ENTITY_AS_WRITTEN, EntityColumn, LoadColumn, Profile, Without};
+use crate::profile::{ENTITY, ENTITY_AS_WRITTEN, EntityColumn, LoadColumn, Profile, TimeColumn, Without};
 use crate::{Error, Result};
 
 /// Counter: records without user that the profile keeps.
@@ -99,8 +100,7 @@ pub struct LoadStage {
     profile: Profile,
     host: Arc<dyn Host>,
     selection: Selection,
-    /// First and last believable time.
-    believable: (i64, i64),
+    believable: RangeInclusive<i64>,
     max_text_bytes: usize,
     plan: Option<Plan>,
     ready: VecDeque<RecordBatch>,
@@ -129,10 +129,7 @@ impl LoadStage {
     /// As [`Profile::validate`], and [`Error::Config`] if the present is out of range.
     pub fn new(profile: &Profile, options: &LoadOptions, host: Arc<dyn Host>) -> Result<Self> {
         profile.validate()?;
-        let now = options.now.duration_since(UNIX_EPOCH).ok().and_then(|d| i64::try_from(d.as_nanos()).ok());
-        let now = now.ok_or_else(|| Error::config("now", "the clock is before 1970 or after 2262"))?;
-        let believable =
-            (profile.time.earliest_nanoseconds()?, now.saturating_add(profile.time.ahead.nanoseconds()));
+        let believable = profile.time.believable(options.now)?;
         Ok(Self {
             selection: options.selection.keys(&profile.entity),
             believable,
@@ -285,16 +282,31 @@ impl LoadStage {
         let Some(time) = time else {
             return Some((reason::NO_TIME, format!("no time in {}", self.profile.time.column)));
         };
-        let (earliest, latest) = self.believable;
-        if time < earliest || time > latest {
-            let detail = format!("time {time} (ns since 1970) is not within {earliest} and {latest}");
-            return Some((reason::TIME_OUT_OF_RANGE, detail));
+        if !self.believable.contains(&time) {
+            return Some((reason::TIME_OUT_OF_RANGE, unbelievable(time, &self.believable)));
         }
         if !self.selection.holds(entity) {
             return Some((reason::NOT_SELECTED, format!("entity `{entity}` was not asked for")));
         }
         None
     }
+}
+
+impl TimeColumn {
+    /// The times that are believed at `now`, in nanoseconds since 1970.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if `earliest` is no date, or the clock is before 1970 or after 2262.
+    pub fn believable(&self, now: SystemTime) -> Result<RangeInclusive<i64>> {
+        let now = now.duration_since(UNIX_EPOCH).ok().and_then(|d| i64::try_from(d.as_nanos()).ok());
+        let now = now.ok_or_else(|| Error::config("now", "the clock is before 1970 or after 2262"))?;
+        Ok(self.earliest_nanoseconds()?..=now.saturating_add(self.ahead.nanoseconds()))
+    }
+}
+
+/// What is said of a time that is not believed.
+pub(crate) fn unbelievable(time: i64, believable: &RangeInclusive<i64>) -> String {
+    format!("time {time} (ns since 1970) is not within {} and {}", believable.start(), believable.end())
 }
 
 impl EntityColumn {

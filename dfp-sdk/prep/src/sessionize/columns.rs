@@ -1,5 +1,7 @@
 //! From a batch to what sessions are made of: which rows count and when they happened, and the few columns that are held.
 
+use std::ops::RangeInclusive;
+
 use arrow_array::builder::Int64Builder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -15,6 +17,7 @@ use dfp_core::{Host, ORIGIN, RECORD_ID, Reject, reason};
 
 use super::identity;
 use super::options::SessionOptions;
+use crate::load::unbelievable;
 use crate::{Error, Result, datetime};
 
 /// Where in a batch the columns are.
@@ -90,11 +93,12 @@ impl Columns {
         self.identity.iter().copied().chain([self.event]).chain(self.record_id).map(field).collect()
     }
 
-    /// Which rows count. The others go to the host: without time, without event, or late. `late` is told the time of each
-    /// other row in turn, and answers for a late one with the least time that is not.
+    /// Which rows count. The others go to the host: without time, at a time that is not believed, without event, or late.
+    /// `late` is told the time of each other row in turn, and answers for a late one with the least time that is not.
     pub(super) fn rows(
         &self,
         batch: &RecordBatch,
+        believable: &RangeInclusive<i64>,
         host: &dyn Host,
         mut late: impl FnMut(i64) -> Option<i64>,
     ) -> Result<Rows> {
@@ -112,6 +116,8 @@ impl Columns {
             let time = times.value(row);
             if times.is_null(row) {
                 reject(row, reason::NO_TIME, format!("no time within 1677 and 2262 in {}", self.time_name));
+            } else if !believable.contains(&time) {
+                reject(row, reason::TIME_OUT_OF_RANGE, unbelievable(time, believable));
             } else if events.as_ref().is_some_and(|events| events.is_null(row)) {
                 reject(row, reason::NO_EVENT, format!("no event in {}", self.event_name));
             } else if let Some(least) = late(time) {

@@ -23,7 +23,7 @@
 //! [`reason::LATE`](dfp_core::reason::LATE). An event is late if it is older by more than the lateness than some event before
 //! it. How the input is cut into batches never changes what comes out, nor its order.
 //!
-//! One event far in the future makes all after it late: reject unbelievable times before.
+//! One event far in the future makes all after it late: say which times are believed, with [`Sessionize::believing`].
 
 mod columns;
 mod duration;
@@ -39,6 +39,7 @@ mod who;
 mod whole;
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
@@ -61,12 +62,15 @@ use crate::{Error, Result};
 /// Column of [`session_index`]: which session a row is in, from 0.
 pub const SESSION_INDEX: &str = "session_ind";
 
+const ALL_TIMES: RangeInclusive<i64> = i64::MIN..=i64::MAX;
+
 /// Turns events into sessions.
 ///
 /// With a lateness, memory is that of the open sessions and of the events within the lateness, at most about twice over;
 /// without, that of the whole input's event and id columns and about 30 bytes an event.
 pub struct Sessionize {
     options: SessionOptions,
+    believable: RangeInclusive<i64>,
     host: Arc<dyn Host>,
     bound: Option<Bound>,
     ready: VecDeque<RecordBatch>,
@@ -91,7 +95,16 @@ impl Sessionize {
     /// As [`SessionOptions::validate`].
     pub fn new(options: SessionOptions, host: Arc<dyn Host>) -> Result<Self> {
         options.validate()?;
-        Ok(Self { options, host, bound: None, ready: VecDeque::new() })
+        Ok(Self { options, believable: ALL_TIMES, host, bound: None, ready: VecDeque::new() })
+    }
+
+    /// Rejects events at other times than these, in nanoseconds since 1970, as
+    /// [`reason::TIME_OUT_OF_RANGE`](dfp_core::reason::TIME_OUT_OF_RANGE): one event far in the future makes all after it late. See
+    /// [`TimeColumn::believable`](crate::TimeColumn::believable). Every time is believed unless this is said.
+    #[must_use]
+    pub fn believing(mut self, times: RangeInclusive<i64>) -> Self {
+        self.believable = times;
+        self
     }
 
     fn bound(&self, input: &Schema) -> Result<Bound> {
@@ -120,11 +133,12 @@ impl Stage for Sessionize {
         let Bound { columns, table, walk } = self.bound.as_mut().ok_or(Error::Unbound)?;
         match walk {
             Walk::Whole(whole) => {
-                let rows = columns.rows(&batch, &*self.host, |_| None)?;
+                let rows = columns.rows(&batch, &self.believable, &*self.host, |_| None)?;
                 whole.push(columns, &batch, &rows)?;
             }
             Walk::Streaming(streaming) => {
-                let rows = columns.rows(&batch, &*self.host, |time| streaming.watermark().late(time))?;
+                let rows = columns
+                    .rows(&batch, &self.believable, &*self.host, |time| streaming.watermark().late(time))?;
                 streaming.push(columns, &batch, &rows, table, &mut self.ready)?;
             }
         }
@@ -233,7 +247,7 @@ pub fn session_index(
         );
     }
     let columns = Columns::find(options, &schema)?;
-    let rows = columns.rows(table, host, |_| None)?;
+    let rows = columns.rows(table, &ALL_TIMES, host, |_| None)?;
     let (identity, _) = columns.split(table, &rows)?;
     let mut who = Who::new(options.nulls.clone());
     let mut arrivals = Arrivals::default();

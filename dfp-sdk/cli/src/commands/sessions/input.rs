@@ -2,6 +2,7 @@
 //! before.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
@@ -9,9 +10,9 @@ use arrow_array::types::UInt32Type;
 use arrow_schema::SchemaRef;
 use dfp_sdk::core::{CancelToken, Counts, Error, ErrorKind, Level, Pipeline, Result, Sink, Source};
 use dfp_sdk::host::{Kind, LocalHost};
-use dfp_sdk::prep::Profile;
 use dfp_sdk::prep::commands::{EventKind, SessionEvents, SessionRules};
 use dfp_sdk::prep::sessionize::{Bounds, NUMBER_EVENTS, Sessionize};
+use dfp_sdk::prep::{Profile, TimeColumn};
 use dfp_sdk::{Progress, expand};
 
 use super::tables::Tables;
@@ -47,11 +48,12 @@ pub(super) fn read(
             }
         });
     let host = Arc::new(host);
-    let (mut source, rules) = source(cli, args, &files, &host)?;
+    let Records { mut source, rules, time } = records(cli, args, &files, &host)?;
     let mut options = rules.options();
     options.number_distinct = args.number_distinct;
     let mut events = SessionEvents::new(rules, host.clone())?;
-    let mut sessionize = Sessionize::new(options, host.clone())?;
+    let sessionize = Sessionize::new(options, host.clone())?;
+    let mut sessionize = sessionize.believing(time.believable(SystemTime::now())?);
     let mut meter = Meter::new(&progress, sink);
     Pipeline::new(&mut *source).stage(&mut events).stage(&mut sessionize).sink(&mut meter).run(cancel)?;
     let used = meter.events;
@@ -63,13 +65,14 @@ pub(super) fn read(
     Ok(Some(counts))
 }
 
-/// The source of records and the rules that make sessions of them.
-fn source(
-    cli: &Cli,
-    args: &SessionInputArgs,
-    files: &[String],
-    host: &Arc<LocalHost>,
-) -> Result<(Box<dyn Source>, SessionRules)> {
+/// Records, what makes sessions of them, and which times are believed.
+struct Records {
+    source: Box<dyn Source>,
+    rules: SessionRules,
+    time: TimeColumn,
+}
+
+fn records(cli: &Cli, args: &SessionInputArgs, files: &[String], host: &Arc<LocalHost>) -> Result<Records> {
     let own = args.rules.as_ref().map(|file| {
         let doing = || format!("reading the rules {}", file.display());
         let text = std::fs::read_to_string(file).map_err(|e| Error::io(doing(), e))?;
@@ -78,12 +81,15 @@ fn source(
     let own = own.transpose()?;
     let Some(plugin) = &args.plugin else {
         let rules = changed(own.expect("without a plugin there are rules"), args)?;
-        return Ok((Box::new(Counted { tables: Tables::new(files.to_vec())?, host: host.clone() }), rules));
+        let source = Box::new(Counted { tables: Tables::new(files.to_vec())?, host: host.clone() });
+        return Ok(Records { source, rules, time: TimeColumn::default() });
     };
     let found = plugins(cli)?.find(Kind::Source, plugin)?;
+    let shipped = Profile::from_toml(found.profile());
+    let time = shipped.as_ref().map(|profile| profile.time.clone()).unwrap_or_default();
     let rules = match own {
         Some(rules) => rules,
-        None => Profile::from_toml(found.profile())?.sessions.ok_or_else(|| {
+        None => shipped?.sessions.ok_or_else(|| {
             let what = format!("{plugin} does not say how its records become sessions: give --rules FILE");
             Error::new(ErrorKind::InvalidArgument, what)
         })?,
@@ -93,7 +99,7 @@ fn source(
     config.insert("inputs".to_owned(), files.into());
     config.insert("columns".to_owned(), rules.raw_columns().into());
     let config = serde_json::Value::Object(config).to_string();
-    Ok((found.create_source(&config, host.clone())?, rules))
+    Ok(Records { source: found.create_source(&config, host.clone())?, rules, time })
 }
 
 /// The rules with the command line's changes.
