@@ -1,0 +1,7 @@
+//! Autoencoders of many entities trained and scored at once on a CUDA device.
+//!
+//! One entity's network is too small for a GPU; thousands are not. The kernels (`kernels/*.cu`, hand-written CUDA C++,
+//! shipped as PTX) take a step of every entity in one launch. What they compute is what [`dfp_models::autoencoder`]
+//! computes on the CPU, with the same random draws.
+
+pub mod device;
