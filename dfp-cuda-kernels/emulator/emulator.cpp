@@ -13,6 +13,7 @@
 #include "cuda.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <random>
 #include <signal.h>
@@ -453,6 +454,15 @@ unsigned char *take_shared(size_t bytes) {
     return place;
 }
 
+// The sanitizer would take a new thread for an old one that it has just forgotten: the last blocks' threads stay for a while.
+void forget_threads() {
+#ifdef SANITIZE_THREAD
+    static std::deque<void *> kept;
+    for (unsigned i = 0; i < block.threads; i++) kept.push_back(fibers[i].sanitized);
+    for (; kept.size() > MAX_THREADS; kept.pop_front()) __tsan_destroy_fiber(kept.front());
+#endif
+}
+
 void run_block(unsigned index, size_t shared) {
     blockIdx.x = index;
     block.shared = take_shared(shared);
@@ -464,9 +474,7 @@ void run_block(unsigned index, size_t shared) {
     for (unsigned i = 0; i < block.threads; i++) start(fibers[i]);
     put_in_order(block.ready, block.threads);
     next_thread();
-#ifdef SANITIZE_THREAD
-    for (unsigned i = 0; i < block.threads; i++) __tsan_destroy_fiber(fibers[i].sanitized);
-#endif
+    forget_threads();
     check_canary("shared memory", block.shared, shared);
 }
 
