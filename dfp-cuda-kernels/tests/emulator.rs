@@ -178,7 +178,7 @@ fn expected_talk(thread: u32, threads: u32) -> [u32; 10] {
         before + u32::from(any) * 1000,
         if lane % 2 == 1 { odds.count_ones() + 100 * (odds.trailing_zeros() + 1) } else { 0 },
         if lane % 2 == 1 { 0 } else { of(lane ^ 2) },
-        (u64::from(0x89ab_cdef_u32.wrapping_mul(thread + 1)) * 0xfedc_ba98 >> 32) as u32
+        ((u64::from(0x89ab_cdef_u32.wrapping_mul(thread + 1)) * 0xfedc_ba98) >> 32) as u32
             ^ thread.leading_zeros(),
         // Steps of half a bf16: ties go to even. A NaN stays one.
         0x7fff_0000 | (0x3f80 + (thread / 2 + u32::from(thread % 4 == 3))),
