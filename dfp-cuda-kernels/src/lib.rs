@@ -4,4 +4,6 @@
 //! shipped as PTX) take a step of every entity in one launch. What they compute is what [`dfp_models::autoencoder`]
 //! computes on the CPU, with the same random draws.
 
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod device;
