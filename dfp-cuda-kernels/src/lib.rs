@@ -5,6 +5,8 @@
 //! computes on the CPU, with the same random draws. [`CudaBackend`] is what a program hands to
 //! [`AutoencoderTrainer::on`](dfp_models::autoencoder::AutoencoderTrainer::on).
 
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod device;
 
 mod backend;
