@@ -28,10 +28,10 @@ pub enum DeviceError {
         /// What the kernels need.
         needed: String,
     },
-    /// The device has not this much free memory in one piece.
-    #[error("no memory for {bytes} bytes on the device")]
+    /// The device, or the driver, has not this much free memory in one piece.
+    #[error("no memory{} on the device", for_bytes(*bytes))]
     OutOfMemory {
-        /// Bytes asked for.
+        /// Bytes asked for; 0 where that is the driver's secret.
         bytes: usize,
     },
     /// The device stopped in the middle of the work; nothing of it can be used any more.
@@ -45,6 +45,10 @@ pub enum DeviceError {
         /// The driver's words.
         text: String,
     },
+}
+
+fn for_bytes(bytes: usize) -> String {
+    if bytes == 0 { String::new() } else { format!(" for {bytes} bytes") }
 }
 
 /// Answers of devices.
