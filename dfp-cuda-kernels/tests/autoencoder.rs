@@ -442,3 +442,34 @@ fn an_entity_without_rows_is_its_own_error() {
     assert!(answers.pop().unwrap().unwrap_err().to_string().contains("no rows"));
     assert!(answers.pop().unwrap().is_ok());
 }
+
+/// What each sanitizer would end the device for: accesses outside memory, and accesses in no order.
+#[test]
+fn sanitizers_have_nothing_to_say() {
+    let entities = [entity(3, 2, &[5, 40], 45), entity(1, 0, &[], 1), entity(0, 0, &[2, 70, 1], 21)];
+    let config = Config {
+        encoder_layers: vec![12, 5],
+        decoder_layers: vec![9],
+        batch_size: 37,
+        epochs: 1,
+        validation_size: 0.2,
+        eval_batch_size: 32,
+        dropout: 0.2,
+        ..small()
+    };
+    for variant in [Variant::Address, Variant::Thread] {
+        let Some(program) = Program::new(SOURCE, variant) else { return };
+        for precision in [Precision::Fp32, Precision::Bf16x3, Precision::Bf16] {
+            let device: Arc<dyn Device> = Arc::new(Emulated::new(&program, &Settings::default()));
+            let backend = CudaBackend::new(vec![device.clone()], precision);
+            let case = Case { watched: 35, ..Case::new(config.clone(), &entities) };
+            assert!(case.train(&backend).iter().all(Result::is_ok));
+            assert_eq!(backend.take_failures(), Vec::<String>::new());
+            let (network, rows) = (entities[0].network(&config), entities[0].rows(3, 41));
+            let scalers = vec![Scaler::Standard { mean: 0.3, std: 0.5 }; entities[0].features().len()];
+            let mut evaluation = Evaluation::new(&*device, precision, &network, &scalers, &rows).unwrap();
+            evaluation.run(1).unwrap();
+            evaluation.results(&scalers).unwrap();
+        }
+    }
+}
