@@ -34,6 +34,8 @@ pub(super) struct Fake {
     pub(super) launched: Vec<Launched>,
     /// Launches that came from recordings.
     pub(super) replayed: usize,
+    /// Host memory given back while copies from it were still to come.
+    pub(super) torn: usize,
     memory: BTreeMap<CUdeviceptr, Vec<u8>>,
     things: BTreeMap<usize, Thing>,
     made: usize,
@@ -122,6 +124,7 @@ pub(super) fn install(change: impl FnOnce(&mut Fake)) -> Installed {
         calls: Vec::new(),
         launched: Vec::new(),
         replayed: 0,
+        torn: 0,
         memory: BTreeMap::new(),
         things: BTreeMap::new(),
         made: 0,
@@ -428,7 +431,18 @@ fakes! {
         fake.things.insert(at.addr(), Thing::Pinned(memory));
         give(address, at.cast())
     }
-    inside fn cuMemFreeHost(fake, address: *mut c_void) { fake.give_back(address) }
+    inside fn cuMemFreeHost(fake, address: *mut c_void) {
+        let Thing::Pinned(memory) = fake.thing(address)? else { return Err(INVALID_VALUE) };
+        let range = address.addr()..address.addr() + memory.len();
+        let waits = |thing: &Thing| match thing {
+            Thing::Stream { work, .. } => {
+                work.iter().any(|work| matches!(work, Work::Copy { from, .. } if range.contains(from)))
+            }
+            _ => false,
+        };
+        fake.torn += usize::from(fake.things.values().any(waits));
+        fake.give_back(address)
+    }
     inside fn cuMemcpyHtoDAsync_v2(
         fake,
         to: CUdeviceptr,

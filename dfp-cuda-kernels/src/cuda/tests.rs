@@ -395,6 +395,21 @@ fn devices_and_queues_are_used_from_any_thread() {
         worker.join().unwrap()
     });
     assert_eq!(downloaded(&mut *queue, &memory), [1, 1, 1, 1, 2, 2, 2, 2]);
-    thread::spawn(move || drop((back, queue, memory, device))).join().unwrap();
+    // Each on a thread that has never seen the device; the queue with work still to do.
+    queue.upload(&memory, 0, &[3; 8]).unwrap();
+    thread::spawn(move || drop(queue)).join().unwrap();
+    assert_eq!(with(|fake| (fake.torn, fake.alive())), (0, (2, 2)), "the context and the module are left");
+    thread::spawn(move || drop((back, memory))).join().unwrap();
+    thread::spawn(move || drop(device)).join().unwrap();
     assert_eq!(with(|fake| fake.alive()), (0, 0));
+}
+
+#[test]
+fn codes_that_cust_does_not_know_stay_known_here() {
+    let _fake = install(|fake| fake.faults.push(("cuInit", 0, 1234)));
+    assert_eq!(cust::init(cust::CudaFlags::empty()), Err(cust::error::CudaError::UnknownError));
+    assert_eq!(shim::refused(), ("cuInit", 1234));
+    with(|fake| fake.faults.push(("cuInit", 0, 912)));
+    // SAFETY: the fake takes any flags.
+    assert_eq!(unsafe { shim::cuInit(0) }, 999);
 }
