@@ -365,6 +365,9 @@ KERNEL(take_statistics, THREADS, 1, Evaluation) {
 
 // --- The kernels that multiply, in every precision ---
 
+// As `src/precision.rs` asks for.
+static_assert(sizeof(Room<Fp32>) == 34816 && sizeof(Room<Bf16x3>) == 69632 && sizeof(Room<Bf16>) == 69632, "as launched");
+
 #define IN_PRECISION(precision, Precision, blocks) \
     KERNEL(pass_##precision, THREADS, blocks, Training) { \
         SHARED(Room<Precision>, room); \

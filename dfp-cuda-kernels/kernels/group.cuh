@@ -1,4 +1,4 @@
-// What a launch is told: sizes and places of every entity of a group, as `src/group.rs` lays them out (a test compares the two).
+// What a launch is told: sizes and places of every entity of a group, as `src/group.rs` lays them out.
 //
 // An arena holds one kind of numbers of all entities; an entity's part starts at an offset counted in numbers. A table's rows are
 // as long as its columns rounded up to a multiple of 4 (`padded`), so that a row starts at 16 bytes; what lies between is never used.
@@ -173,3 +173,9 @@ struct Evaluation {
     unsigned tile_count;
     unsigned entity_count;
 };
+
+// As `src/group.rs` asserts them too.
+static_assert(sizeof(Linear) == 24 && sizeof(Category) == 24 && sizeof(Network) == 40 && sizeof(Rows) == 32, "as in group.rs");
+static_assert(sizeof(Learning) == 40 && sizeof(Progress) == 40 && sizeof(Optimizer) == 32 && sizeof(Settings) == 96, "as in group.rs");
+static_assert(sizeof(Tile) == 8 && sizeof(Piece) == 16 && sizeof(Scale) == 16, "as in group.rs");
+static_assert(sizeof(Training) == 320 && sizeof(Evaluation) == 160, "as in group.rs");

@@ -16,7 +16,7 @@ mod stage;
 
 pub use error::{Error, ErrorKind, Result};
 pub use host::{CancelToken, Host, Level, RECORDS_READ};
-pub use model::{FitContext, Model, SCORE, Trainer, fit_each, panic_text, parallel_map};
+pub use model::{FitContext, Model, SCORE, Trainer, fit_each, guarded_map, panic_text, parallel_map};
 pub use pipeline::Pipeline;
 pub use reject::{Counts, Reject, reason};
 pub use sink::Sink;

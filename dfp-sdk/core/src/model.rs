@@ -78,8 +78,17 @@ pub fn fit_each<T: Trainer + ?Sized>(
     context: &FitContext,
 ) -> Vec<Result<Arc<dyn Model>>> {
     let single = FitContext { threads: 1, ..context.clone() };
-    parallel_map(groups.len(), context.threads, |index| {
-        catch_unwind(AssertUnwindSafe(|| trainer.fit(&groups[index], &single)))
+    guarded_map(groups.len(), context.threads, |index| trainer.fit(&groups[index], &single))
+}
+
+/// As [`parallel_map`], for what can fail: a panic is an error of its own place, with [`ErrorKind::Panic`].
+pub fn guarded_map<T: Send>(
+    n: usize,
+    threads: usize,
+    f: impl Fn(usize) -> Result<T> + Sync,
+) -> Vec<Result<T>> {
+    parallel_map(n, threads, |index| {
+        catch_unwind(AssertUnwindSafe(|| f(index)))
             .unwrap_or_else(|panic| Err(Error::new(ErrorKind::Panic, panic_text(&*panic))))
     })
 }

@@ -247,7 +247,7 @@ impl Config {
     }
 
     /// Rows of a batch when there are `rows` in all.
-    pub(super) fn batch_rows(&self, rows: usize) -> usize {
+    pub fn batch_rows(&self, rows: usize) -> usize {
         let enough = if self.max_steps > 0 { rows.div_ceil(self.max_steps) } else { 0 };
         self.batch_size.max(enough).min(rows)
     }

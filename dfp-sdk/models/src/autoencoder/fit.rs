@@ -43,6 +43,11 @@ impl History {
         Self { features, train: room(), noisy: room(), clean: room() }
     }
 
+    /// Losses computed elsewhere: each list a feature's after the other, epoch by epoch.
+    pub fn of(features: usize, train: Vec<f64>, noisy: Vec<f64>, clean: Vec<f64>) -> Self {
+        Self { features, train, noisy, clean }
+    }
+
     /// Mean of the batches' losses on noisy input, per epoch and feature.
     pub fn train(&self) -> impl Iterator<Item = &[f64]> {
         self.train.chunks(self.features)

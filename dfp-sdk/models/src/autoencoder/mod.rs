@@ -14,6 +14,7 @@ mod team;
 mod tests;
 
 pub mod activation;
+pub mod backend;
 pub mod config;
 pub mod features;
 pub mod fit;
@@ -28,8 +29,9 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use dfp_core::{FitContext, Model, Trainer};
+use dfp_core::{FitContext, Model, Trainer, fit_each, parallel_map};
 
+use backend::{Backend, Cpu, Job};
 pub use config::{Config, Optimizer, ScalerChoice};
 pub use score::Scores;
 
@@ -44,6 +46,7 @@ use scaler::Scaler;
 pub struct AutoencoderTrainer {
     config: Config,
     features: Vec<String>,
+    backend: Arc<dyn Backend>,
 }
 
 impl AutoencoderTrainer {
@@ -54,7 +57,18 @@ impl AutoencoderTrainer {
     /// [`Error::Config`] if a setting cannot work, [`Error::NothingToLearn`] if no feature is named.
     pub fn new(config: Config, features: impl IntoIterator<Item = impl Into<String>>) -> Result<Self> {
         config.validate()?;
-        Ok(Self { config, features: crate::named(features)? })
+        Ok(Self { config, features: crate::named(features)?, backend: Arc::new(Cpu) })
+    }
+
+    /// The same, training on `backend`; its models score there too.
+    #[must_use]
+    pub fn on(self, backend: Arc<dyn Backend>) -> Self {
+        Self { backend, ..self }
+    }
+
+    /// Where it trains.
+    pub fn backend(&self) -> &Arc<dyn Backend> {
+        &self.backend
     }
 
     /// As [`Trainer::fit`], with the history of the losses.
@@ -66,7 +80,33 @@ impl AutoencoderTrainer {
         &self,
         data: &RecordBatch,
         context: &FitContext,
-    ) -> Result<(Autoencoder, History)> {
+    ) -> dfp_core::Result<(Autoencoder, History)> {
+        let answers = self.fit_all(std::slice::from_ref(data), context);
+        answers.into_iter().next().expect("one answer for one batch")
+    }
+
+    /// As [`Trainer::fit_many`], all at once, with the histories of the losses.
+    pub fn fit_all(
+        &self,
+        groups: &[RecordBatch],
+        context: &FitContext,
+    ) -> Vec<dfp_core::Result<(Autoencoder, History)>> {
+        let beginnings = parallel_map(groups.len(), context.threads, |nth| self.begin(&groups[nth]));
+        let jobs = beginnings.iter().filter_map(|beginning| Some(beginning.as_ref().ok()?.job())).collect();
+        let mut answers = self.backend.train(&self.config, jobs, context).into_iter();
+        let finish = |beginning: Result<Beginning>| {
+            let Beginning { features, rows, .. } = beginning?;
+            let (trained, loss_scalers) = answers.next().expect("an answer for every job")?;
+            let Trained { network, history, epochs, .. } = trained;
+            let (config, backend) = (self.config.clone(), self.backend.clone());
+            let rows = rows.rows;
+            Ok((Autoencoder { config, features, network, loss_scalers, rows, epochs, backend }, history))
+        };
+        beginnings.into_iter().map(finish).collect()
+    }
+
+    /// Everything before the first step.
+    fn begin(&self, data: &RecordBatch) -> Result<Beginning> {
         let held_out = self.held_out(data.num_rows());
         let rows = data.slice(0, data.num_rows() - held_out);
         if rows.num_rows() == 0 {
@@ -76,10 +116,10 @@ impl AutoencoderTrainer {
         let shape = Shape::new(features.list(), &self.config);
         shape.check()?;
         let network = Network::random(shape, self.config.seed);
-        let train = features.prepare(&rows)?;
         let validation = data.slice(rows.num_rows(), held_out);
         let validation = if held_out > 0 { Some(features.prepare(&validation)?) } else { None };
-        Autoencoder::train(&self.config, features, network, &train, validation.as_ref(), context)
+        let rows = features.prepare(&rows)?;
+        Ok(Beginning { features, network, rows, validation })
     }
 
     /// Rows at the end kept out of training; at least one stays in.
@@ -89,14 +129,40 @@ impl AutoencoderTrainer {
     }
 }
 
+/// An autoencoder before training.
+struct Beginning {
+    features: Features,
+    network: Network,
+    rows: Prepared,
+    validation: Option<Prepared>,
+}
+
+impl Beginning {
+    fn job(&self) -> Job<'_> {
+        Job { network: self.network.clone(), rows: &self.rows, validation: self.validation.as_ref() }
+    }
+}
+
 impl Trainer for AutoencoderTrainer {
     fn fit(&self, data: &RecordBatch, context: &FitContext) -> dfp_core::Result<Arc<dyn Model>> {
         let (model, _) = self.fit_with_history(data, context)?;
         Ok(Arc::new(model))
     }
 
+    fn fit_many(
+        &self,
+        groups: &[RecordBatch],
+        context: &FitContext,
+    ) -> Vec<dfp_core::Result<Arc<dyn Model>>> {
+        if !self.backend.wants_many() {
+            return fit_each(self, groups, context);
+        }
+        let answers = self.fit_all(groups, context).into_iter();
+        answers.map(|answer| answer.map(|(model, _)| Arc::new(model) as Arc<dyn Model>)).collect()
+    }
+
     fn load(&self, bytes: &[u8]) -> dfp_core::Result<Arc<dyn Model>> {
-        Ok(Arc::new(Autoencoder::load(bytes)?))
+        Ok(Arc::new(Autoencoder::load(bytes)?.on(self.backend.clone())))
     }
 }
 
@@ -109,6 +175,7 @@ pub struct Autoencoder {
     loss_scalers: Vec<Scaler>,
     rows: usize,
     epochs: usize,
+    backend: Arc<dyn Backend>,
 }
 
 impl Autoencoder {
@@ -124,18 +191,23 @@ impl Autoencoder {
         validation: Option<&Prepared>,
         context: &FitContext,
     ) -> Result<(Self, History)> {
-        let trained = fit::train(network, config, train, validation, context.threads, &context.cancel)?;
+        let job = Job { network, rows: train, validation };
+        let (trained, loss_scalers) = Cpu::train_one(config, job, context.threads, context)?;
         let Trained { network, history, epochs, .. } = trained;
-        let statistics = validation.filter(|_| config.use_val_for_loss_stats).unwrap_or(train);
-        let loss_scalers = loss_scalers(config, &network, statistics, context.threads);
-        let config = config.clone();
-        Ok((Self { config, features, network, loss_scalers, rows: train.rows, epochs }, history))
+        let (config, backend) = (config.clone(), Arc::new(Cpu));
+        Ok((Self { config, features, network, loss_scalers, rows: train.rows, epochs, backend }, history))
     }
 
     /// A model of given weights, with the loss statistics of given rows.
     pub fn from_network(config: Config, features: Features, network: Network, rows: &Prepared) -> Self {
         let loss_scalers = loss_scalers(&config, &network, rows, 1);
-        Self { config, features, network, loss_scalers, rows: rows.rows, epochs: 0 }
+        Self { config, features, network, loss_scalers, rows: rows.rows, epochs: 0, backend: Arc::new(Cpu) }
+    }
+
+    /// The same, scoring on `backend`.
+    #[must_use]
+    pub fn on(self, backend: Arc<dyn Backend>) -> Self {
+        Self { backend, ..self }
     }
 
     /// The settings it was trained with.
@@ -179,7 +251,7 @@ impl Autoencoder {
     /// If a column is missing or of another kind than learned.
     pub fn scores(&self, batch: &RecordBatch) -> Result<Scores> {
         let rows = self.features.prepare(batch)?;
-        Ok(score::score(&self.network, &self.loss_scalers, &rows))
+        Ok(score::score(&*self.backend, &self.network, &self.loss_scalers, &rows))
     }
 
     /// The result table (spec section 12), z-scores signed or absolute. Columns: `score` (the mean z), `<feature>_pred`,

@@ -1,9 +1,12 @@
 //! Autoencoders as bytes: safetensors of the weights, the metadata key `dfp` holding everything but the weights as JSON.
 
+use std::sync::Arc;
+
 use safetensors::tensor::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
 use super::Autoencoder;
+use super::backend::Cpu;
 use super::config::Config;
 use super::features::{Feature, Features};
 use super::network::{Network, Shape};
@@ -63,7 +66,8 @@ impl Autoencoder {
         let shape = Shape::new(features.list(), &metadata.config);
         let network = Network::from_tensors(shape, |name, size| read(&tensors, name, size))?;
         let Metadata { config, rows, epochs, .. } = metadata;
-        Ok(Self { config, features, network, loss_scalers: scalers, rows, epochs })
+        let backend = Arc::new(Cpu);
+        Ok(Self { config, features, network, loss_scalers: scalers, rows, epochs, backend })
     }
 }
 

@@ -8,6 +8,7 @@ use arrow_schema::{DataType, Field, Schema};
 use dfp_core::SCORE;
 use ndarray::{Array2, ArrayViewMut2, Axis, ShapeBuilder};
 
+use super::backend::{Backend, Evaluated};
 use super::distinct::Distinct;
 use super::features::{Features, Prepared};
 use super::kernels::largest_rows;
@@ -42,14 +43,19 @@ impl Scores {
 }
 
 /// Computes the losses of prepared rows, equal rows once.
-pub fn score(network: &Network, loss_scalers: &[Scaler], rows: &Prepared) -> Scores {
+pub fn score(backend: &dyn Backend, network: &Network, loss_scalers: &[Scaler], rows: &Prepared) -> Scores {
     let Distinct { rows, index } = Distinct::of(rows);
-    let (losses, predicted) = losses_of(network, &rows, 1);
+    let Evaluated { losses, predicted, z } = backend.evaluate(network, loss_scalers, &rows);
+    Scores { index, losses, z, predicted }
+}
+
+/// Signed z-scores of losses `[rows, features]`.
+pub fn z_scores(losses: &Array2<f32>, loss_scalers: &[Scaler]) -> Array2<f32> {
     let mut z = losses.clone();
     for (mut column, scaler) in z.columns_mut().into_iter().zip(loss_scalers) {
         column.mapv_inplace(|loss| scaler.transform(f64::from(loss)).clamp(-FARTHEST_Z, FARTHEST_Z) as f32);
     }
-    Scores { index, losses, z, predicted }
+    z
 }
 
 /// Losses and predictions of every row and feature, on up to `threads` threads.

@@ -9,16 +9,17 @@ mod config;
 #[allow(clippy::float_cmp)] // Equal means equal there.
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float32Type;
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, RecordBatch};
 use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
-use dfp_core::{FitContext, Model, SCORE, Trainer};
+use dfp_core::{FitContext, Model, SCORE, Trainer, fit_each, guarded_map};
 use serde::{Deserialize, Serialize};
 
+use crate::autoencoder::backend::Backend;
 use crate::autoencoder::{self, Autoencoder, AutoencoderTrainer};
 use crate::envelope::Envelope;
 use crate::rarity::{Judged, Rarity, RarityTrainer, Tail, days_of, shares_column};
@@ -74,7 +75,19 @@ impl DetectorTrainer {
         data: &RecordBatch,
         population: Option<&Detector>,
         context: &FitContext,
-    ) -> Result<Detector> {
+    ) -> dfp_core::Result<Detector> {
+        let beginning = self.begin(data, population, context)?;
+        let (network, _) = self.network.fit_with_history(&beginning.learned, context)?;
+        Ok(self.finish(beginning, network)?)
+    }
+
+    /// All that does not need the autoencoder.
+    fn begin(
+        &self,
+        data: &RecordBatch,
+        population: Option<&Detector>,
+        context: &FitContext,
+    ) -> Result<Beginning> {
         let rarity = self.rarity.fit_rarity(data, population.map(|model| &model.rarity), context)?;
         let days = days_of(data)?;
         let held_out: Vec<bool> = days.iter().map(|day| day.rem_euclid(HELD_OUT_EVERY) == 0).collect();
@@ -85,13 +98,30 @@ impl DetectorTrainer {
             let rows = if all { thinned(&vec![true; rows.len()]) } else { rows.to_vec() };
             filter_record_batch(data, &BooleanArray::from(rows)).map_err(|e| Error::Damaged(e.to_string()))
         };
-        let (network, _) = self.network.fit_with_history(&pick(&learned)?, context)?;
-        let checked = pick(&checked)?;
+        Ok(Beginning { rarity, learned: pick(&learned)?, checked: pick(&checked)? })
+    }
+
+    /// Calibrates the autoencoder on the days held out of its training.
+    fn finish(&self, Beginning { rarity, checked, .. }: Beginning, network: Autoencoder) -> Result<Detector> {
         let errors = network.results(&checked, true)?;
         let errors: Vec<f64> = float32(&errors, "mean_abs_z")?.iter().map(|z| f64::from(*z)).collect();
         let tail = Tail::fit(daily_maxima(&days_of(&checked)?, &errors));
         Ok(Detector { rarity, network, calibration: Calibration { tail, weight: self.network_weight } })
     }
+
+    /// The same, its autoencoders training and scoring on `backend`.
+    #[must_use]
+    pub fn on(self, backend: Arc<dyn Backend>) -> Self {
+        Self { network: self.network.on(backend), ..self }
+    }
+}
+
+/// A detector before its autoencoder.
+struct Beginning {
+    rarity: Rarity,
+    /// Rows that the autoencoder learns from, and those that it is calibrated on.
+    learned: RecordBatch,
+    checked: RecordBatch,
 }
 
 impl Trainer for DetectorTrainer {
@@ -100,8 +130,41 @@ impl Trainer for DetectorTrainer {
         Ok(Arc::new(self.fit_detector(data, population.as_ref(), context)?))
     }
 
+    fn fit_many(
+        &self,
+        groups: &[RecordBatch],
+        context: &FitContext,
+    ) -> Vec<dfp_core::Result<Arc<dyn Model>>> {
+        if !self.network.backend().wants_many() {
+            return fit_each(self, groups, context);
+        }
+        let Ok(population) = context.population.as_deref().map(Detector::load).transpose() else {
+            // Each answer needs an error of its own.
+            return fit_each(self, groups, context);
+        };
+        let single = FitContext { threads: 1, ..context.clone() };
+        let begin = |nth: usize| Ok(self.begin(&groups[nth], population.as_ref(), &single)?);
+        let beginnings = guarded_map(groups.len(), context.threads, begin);
+        let learned: Vec<RecordBatch> =
+            beginnings.iter().flatten().map(|half| half.learned.clone()).collect();
+        let mut networks = self.network.fit_all(&learned, context).into_iter();
+        let pair = |beginning: dfp_core::Result<Beginning>| -> dfp_core::Result<_> {
+            let beginning = beginning?;
+            let (network, _) = networks.next().expect("an answer for every beginning")?;
+            Ok((beginning, network))
+        };
+        let pairs: Vec<_> = beginnings.into_iter().map(pair).map(|pair| Mutex::new(Some(pair))).collect();
+        guarded_map(pairs.len(), context.threads, |nth| {
+            let pair = pairs[nth].lock().expect("taken once").take().expect("taken once");
+            let (beginning, network) = pair?;
+            Ok(Arc::new(self.finish(beginning, network)?) as Arc<dyn Model>)
+        })
+    }
+
     fn load(&self, bytes: &[u8]) -> dfp_core::Result<Arc<dyn Model>> {
-        Ok(Arc::new(Detector::load(bytes)?))
+        let detector = Detector::load(bytes)?;
+        let network = detector.network.on(self.network.backend().clone());
+        Ok(Arc::new(Detector { network, ..detector }))
     }
 }
 
