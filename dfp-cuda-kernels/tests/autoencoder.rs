@@ -177,7 +177,10 @@ fn numbers(scalers: &[Scaler]) -> impl Iterator<Item = f64> {
 
 /// Largest distance of two lists' numbers, relative where they are above 1.
 fn distance(a: impl Iterator<Item = f64>, b: impl Iterator<Item = f64>) -> f64 {
-    let far = a.zip(b).map(|(a, b)| if a == b { 0.0 } else { (a - b).abs() / b.abs().max(1.0) });
+    // Infinities that are equal have no distance.
+    let far =
+        |(a, b): (f64, f64)| if a.total_cmp(&b).is_eq() { 0.0 } else { (a - b).abs() / b.abs().max(1.0) };
+    let far = a.zip(b).map(far);
     far.fold(0.0, |most, far| if far.is_nan() || most.is_nan() { f64::NAN } else { most.max(far) })
 }
 
@@ -320,7 +323,8 @@ fn what_is_trained_together_and_in_which_order_changes_no_bit() {
         let device = self::device(&settings).unwrap();
         let backend =
             CudaBackend::new(vec![device.clone(), self::device(&settings).unwrap()], Precision::Fp32);
-        assert_eq!(bytes(Case::new(config.clone(), &all).train(&backend)), together, "{settings:?}");
+        let found = bytes(Case::new(config.clone(), &all).train(&backend));
+        assert!(found == together, "{settings:?}: {:?}", backend.counts());
         assert_eq!(backend.counts().on_device, all.len(), "{settings:?}: {:?}", backend.take_failures());
     }
 }
