@@ -28,7 +28,6 @@
 
 #ifdef SANITIZE_ADDRESS
 #include <pthread.h>
-#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 #ifdef SANITIZE_THREAD
@@ -289,7 +288,7 @@ void start(Fiber &fiber) {
 void order_memory(Fiber *first, unsigned count, unsigned lanes) {
 #ifdef SANITIZE_THREAD
     // A place that no other group of threads uses, and that is new with every block: the end of a stack.
-    void *place = first[lanes == 0 ? 0 : __builtin_ctz(lanes)].bottom + (count == 32 ? 0 : 64);
+    void *place = first[__builtin_ctz(lanes)].bottom + (count == 32 ? 0 : 64);
     for (auto step : {__tsan_release, __tsan_acquire}) {
         for (unsigned i = 0; i < count; i++) {
             if (!(lanes >> (i % 32) & 1)) continue;
@@ -305,7 +304,7 @@ void order_memory(Fiber *first, unsigned count, unsigned lanes) {
 
 float of_bf16(unsigned bits) { return __uint_as_float(bits << 16); }
 
-// Row and column of an accumulator, and the same with two neighbours along k for an operand's register.
+// c += a b, gathered from the registers of a warp's lanes as the PTX ISA lays them out.
 void multiply(Fiber *warp) {
     float a[16][16], b[16][8];
     for (unsigned lane = 0; lane < 32; lane++) {

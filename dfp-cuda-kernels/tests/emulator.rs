@@ -225,7 +225,10 @@ fn counts_and_neighbours() {
 
 /// The words with which a variant must end a kernel that has a bug.
 fn finds<T: std::fmt::Debug>(variant: Variant, words: &[&str], run: impl Fn(&Emulated) -> Result<T>) {
-    let Some(device) = start(variant, &Settings { seconds: 1, ..Settings::default() }) else { return };
+    let Some(device) = start(variant, &Settings { may_go_wrong: true, seconds: 1, ..Settings::default() })
+    else {
+        return;
+    };
     match run(&device) {
         Err(DeviceError::Lost(text)) => {
             for word in words {
@@ -261,6 +264,7 @@ fn dropped_barriers_change_results_and_are_races() {
         finds(Variant::Thread, &race, |device| product(device, kernel, (16, 16), SHAPE));
     }
     finds(Variant::Thread, &race, |device| neighbours(device, "neighbours_NO_WARP_BARRIER"));
+    finds(Variant::Thread, &race, |device| counts(device, "counts_NO_FIRST_BARRIER"));
     finds(Variant::Thread, &race, |device| counts(device, "counts_NOT_ATOMIC"));
     finds(Variant::Thread, &race, |device| counts(device, "counts_NOT_ATOMIC_BETWEEN_BLOCKS"));
 }
@@ -373,8 +377,20 @@ fn devices_refuse_what_they_cannot_do() {
 }
 
 #[test]
+#[should_panic(expected = "no kernel nothing")]
+fn what_goes_wrong_unexpectedly_ends_the_test() {
+    let device =
+        start(Variant::Plain, &Settings::default()).expect("no kernel nothing is run without a compiler");
+    let _ = wrong(&device, "nothing");
+}
+
+#[test]
 fn memory_must_live_until_its_work_is_done() {
-    let Some(device) = start(Variant::Plain, &Settings { late: true, ..Settings::default() }) else { return };
+    let Some(device) =
+        start(Variant::Plain, &Settings { late: true, may_go_wrong: true, ..Settings::default() })
+    else {
+        return;
+    };
     let mut queue = device.queue().unwrap();
     let memory = device.allocate(16).unwrap();
     queue.clear(&memory, 0, 16).unwrap();

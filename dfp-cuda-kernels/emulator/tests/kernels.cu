@@ -140,7 +140,7 @@ struct Counts {
 template <Bug bug> __device__ void counts(const Counts &argument) {
     SHARED(unsigned, mine);
     if (threadIdx.x < 8) mine[threadIdx.x] = 0;
-    __syncthreads();
+    if (bug != NO_FIRST_BARRIER) __syncthreads();
     unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i < argument.items) {
         if (bug == NOT_ATOMIC) mine[argument.x[i] % 8] += 1;
@@ -153,6 +153,7 @@ template <Bug bug> __device__ void counts(const Counts &argument) {
 }
 
 WITH_BUG(counts, NONE, 64, Counts)
+WITH_BUG(counts, NO_FIRST_BARRIER, 64, Counts)
 WITH_BUG(counts, NOT_ATOMIC, 64, Counts)
 WITH_BUG(counts, NOT_ATOMIC_BETWEEN_BLOCKS, 64, Counts)
 

@@ -9,6 +9,11 @@ mod queue;
 mod shim;
 mod staging;
 
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ffi::{CString, c_int, c_void};

@@ -122,16 +122,16 @@ impl Queue for CudaQueue {
 
     fn mark(&mut self) -> Result<()> {
         self.device.enter()?;
-        let event = match self.marks[0].take() {
+        let event = match &mut self.marks[0] {
             Some(event) => event,
-            None => Handle::new(sys::cuEventDestroy_v2, |event| {
+            none => none.insert(Handle::new(sys::cuEventDestroy_v2, |event| {
                 // SAFETY: the driver writes one handle.
                 unsafe { sys::cuEventCreate(event, 0) }
-            })?,
+            })?),
         };
         // SAFETY: both handles live.
         unsafe { sys::cuEventRecord(event.raw(), self.stream.raw()) }.or_failed()?;
-        self.marks = [self.marks[1].take(), Some(event)];
+        self.marks.swap(0, 1);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 
 use std::io::{self, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use dfp_cuda_kernels::device::{Device, DeviceError, DeviceInfo, Launch, Memory, Queue, Result};
@@ -31,13 +31,24 @@ pub(crate) struct Settings {
     pub(crate) late: bool,
     /// The launch, counted from 0, in which the device is lost.
     pub(crate) lost_in: Option<u64>,
+    /// Whether kernels may go wrong, and the device be lost by that. Else the test fails at once, as what it tests could make up
+    /// for the loss.
+    pub(crate) may_go_wrong: bool,
     /// Seconds of processor time after which a launch is taken for one that never ends.
     pub(crate) seconds: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { index: 0, memory: 1 << 30, order: Order::Up, late: false, lost_in: None, seconds: 120 }
+        Self {
+            index: 0,
+            memory: 1 << 30,
+            order: Order::Up,
+            late: false,
+            lost_in: None,
+            may_go_wrong: false,
+            seconds: 120,
+        }
     }
 }
 
@@ -82,7 +93,7 @@ impl Emulated {
     }
 
     fn link(&self) -> MutexGuard<'_, Link> {
-        self.link.lock().unwrap()
+        locked(&self.link)
     }
 }
 
@@ -110,7 +121,7 @@ impl Device for Emulated {
         link.free -= bytes as u64;
         let link = Arc::clone(&self.link);
         Ok(Memory::new(address, bytes, move || {
-            let mut link = link.lock().unwrap();
+            let mut link = locked(&link);
             link.send(&words(&[FREE, address]));
             link.free += bytes as u64;
         }))
@@ -145,7 +156,7 @@ impl EmulatedQueue {
     }
 
     fn hand_over(&mut self) -> MutexGuard<'_, Link> {
-        let mut link = self.link.lock().unwrap();
+        let mut link = locked(&self.link);
         link.send(&std::mem::take(&mut self.pending));
         link
     }
@@ -171,7 +182,7 @@ impl Queue for EmulatedQueue {
         for _ in 0..times {
             for launch in launches {
                 let order = {
-                    let mut link = self.link.lock().unwrap();
+                    let mut link = locked(&self.link);
                     link.launches += 1;
                     if link.lost_in == Some(link.launches - 1) { be_lost() } else { encoded(launch) }
                 };
@@ -224,6 +235,8 @@ const MARK: u64 = 6;
 const SECONDS: u64 = 7;
 const FINISH: u64 = 8;
 const BE_LOST: u64 = 9;
+/// What a device says that was told to be lost.
+const AS_WANTED: &str = "lost, as the test wants";
 
 fn words(words: &[u64]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_ne_bytes()).collect()
@@ -266,14 +279,18 @@ fn encoded(launch: &Launch) -> Vec<u8> {
 }
 
 fn be_lost() -> Vec<u8> {
-    let text = "lost, as the test wants";
-    let mut order = words(&[BE_LOST, text.len() as u64]);
-    order.extend(text.as_bytes());
+    let mut order = words(&[BE_LOST, AS_WANTED.len() as u64]);
+    order.extend(AS_WANTED.as_bytes());
     order
 }
 
 fn failed(call: &str, text: &str) -> DeviceError {
     DeviceError::Failed { call: call.into(), text: text.into() }
+}
+
+/// Memory is given back also while a test that failed is left.
+fn locked(link: &Mutex<Link>) -> MutexGuard<'_, Link> {
+    link.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The running program.
@@ -285,6 +302,7 @@ struct Link {
     said: Option<JoinHandle<String>>,
     lost: Option<DeviceError>,
     lost_in: Option<u64>,
+    may_go_wrong: bool,
     free: u64,
     launches: u64,
     queues: u64,
@@ -313,6 +331,7 @@ impl Link {
             said: Some(said),
             lost: None,
             lost_in: settings.lost_in,
+            may_go_wrong: settings.may_go_wrong,
             free: settings.memory,
             launches: 0,
             queues: 0,
@@ -343,6 +362,7 @@ impl Link {
             } else {
                 said.trim_end().into()
             };
+            assert!(self.may_go_wrong || text == AS_WANTED, "{text}");
             self.lost = Some(DeviceError::Lost(text));
         }
         self.lost.clone().map_or(Ok(()), Err)

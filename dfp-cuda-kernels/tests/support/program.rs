@@ -44,7 +44,7 @@ impl Variant {
                     "-fno-omit-frame-pointer",
                 ],
                 &["-DSANITIZE_ADDRESS"],
-                &["-fsanitize=address,undefined"],
+                &["-fsanitize=address,undefined", "-pthread"],
             ),
             Self::Thread => (
                 &["-g1", "-fsanitize=thread", "-fno-omit-frame-pointer"],

@@ -9,6 +9,12 @@ use dfp_core::{ErrorKind, FitContext, Model, SCORE, Trainer};
 use proptest::prelude::*;
 
 use super::{Config, Detector, DetectorTrainer, Envelope, FORMAT, KIND, MOST_ROWS, PARTS, thinned};
+use crate::autoencoder;
+use crate::autoencoder::backend::{Backend, Cpu, Evaluated, Job};
+use crate::autoencoder::features::Prepared;
+use crate::autoencoder::fit::Trained;
+use crate::autoencoder::network::Network;
+use crate::autoencoder::scaler::Scaler;
 use crate::rarity::tests::{
     NAMES, NOTHING, Row, USUAL, assert_harmless, assert_sound, batch, days_of_entity, everybody, flipped,
     odd_rows, scores,
@@ -257,5 +263,49 @@ fn among_regular_people_the_usual_is_no_finding_however_short_the_history() {
             scored[SCORE].as_primitive::<Float64Type>().value(0)
         });
         assert!(scored[0] < 1.0 && scored[1] < 1.0 && scored[2] > 3.0, "{days} days: {scored:?}");
+    }
+}
+
+/// The CPU, asked for as many networks at a time as there are.
+#[derive(Debug)]
+struct AllAtOnce;
+
+impl Backend for AllAtOnce {
+    fn wants_many(&self) -> bool {
+        true
+    }
+
+    fn train(
+        &self,
+        config: &autoencoder::Config,
+        jobs: Vec<Job<'_>>,
+        context: &FitContext,
+    ) -> Vec<dfp_core::Result<(Trained, Vec<Scaler>)>> {
+        assert_eq!(jobs.len(), 2, "the jobs of all entities that have rows");
+        Cpu.train(config, jobs, context)
+    }
+
+    fn evaluate(&self, network: &Network, loss_scalers: &[Scaler], rows: &Prepared) -> Evaluated {
+        Cpu.evaluate(network, loss_scalers, rows)
+    }
+}
+
+#[test]
+fn entities_fitted_all_at_once_are_those_fitted_one_by_one() {
+    let of_entity = |entity| batch(&days_of_entity(entity, 0..30));
+    let groups = [of_entity(3), batch(&[]), of_entity(5)];
+    let population: Arc<[u8]> = fit(&everybody(), None).save().unwrap().into();
+    for population in [None, Some(population)] {
+        let context = FitContext { threads: 2, population, ..FitContext::default() };
+        let together = trainer().on(Arc::new(AllAtOnce)).fit_many(&groups, &context);
+        let one_by_one = trainer().fit_many(&groups, &context);
+        assert_eq!(together.len(), 3);
+        for (a, b) in together.into_iter().zip(one_by_one) {
+            match (a, b) {
+                (Ok(a), Ok(b)) => assert_eq!(a.save().unwrap(), b.save().unwrap()),
+                (Err(a), Err(b)) => assert_eq!(a.to_string(), b.to_string()),
+                (a, b) => panic!("{:?}, {:?}", a.err(), b.err()),
+            }
+        }
     }
 }
