@@ -362,8 +362,8 @@ impl Link {
             } else {
                 said.trim_end().into()
             };
+            self.lost = Some(DeviceError::Lost(text.clone()));
             assert!(self.may_go_wrong || text == AS_WANTED, "{text}");
-            self.lost = Some(DeviceError::Lost(text));
         }
         self.lost.clone().map_or(Ok(()), Err)
     }
