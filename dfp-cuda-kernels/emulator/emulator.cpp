@@ -150,21 +150,30 @@ void switch_to(Fiber &next) {
 #endif
 }
 
-// Takes pages; what was at `place` goes.
-unsigned char *take_pages(void *place, size_t bytes) {
-    if (place) munmap(place, bytes);
-    void *taken = mmap(place, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (taken == MAP_FAILED) fail("no memory for %zu bytes", bytes);
-    return static_cast<unsigned char *>(taken);
-}
+// Pages instead of those that were there.
+struct Pages {
+    unsigned char *start = nullptr;
+    size_t bytes = 0;
+
+    void renew(size_t wanted) {
+        if (start) munmap(start, bytes);
+        bytes = wanted;
+        void *taken = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (taken == MAP_FAILED) fail("no memory for %zu bytes", bytes);
+        start = static_cast<unsigned char *>(taken);
+    }
+};
 
 // Gives fibers their stacks, each behind a page that must not be touched.
 void make_stacks(unsigned count) {
+    static Pages all;
+    all.renew(count * (STACK + GUARD));
     for (unsigned i = 0; i < count; i++) {
-        unsigned char *place = take_pages(fibers[i].bottom ? fibers[i].bottom - GUARD : nullptr, STACK + GUARD);
-        mprotect(place, GUARD, PROT_NONE);
         fibers[i].thread = i;
-        fibers[i].bottom = place + GUARD;
+        fibers[i].bottom = all.start + i * (STACK + GUARD) + GUARD;
+#ifndef SANITIZE_THREAD // which gets new stacks for every block
+        mprotect(fibers[i].bottom - GUARD, GUARD, PROT_NONE);
+#endif
     }
 }
 
@@ -257,9 +266,6 @@ void run_thread() {
 
 void start(Fiber &fiber) {
     fiber.ended = false;
-#ifdef SANITIZE_THREAD
-    fiber.sanitized = __tsan_create_fiber(0);
-#endif
 #ifdef USE_UCONTEXT
     getcontext(&fiber.context);
     fiber.context.uc_stack.ss_sp = fiber.bottom;
@@ -267,8 +273,9 @@ void start(Fiber &fiber) {
     fiber.context.uc_link = nullptr;
     makecontext(&fiber.context, run_thread, 0);
 #else
-    // As emulator_switch leaves a stack: six registers, where to return to, and no caller.
-    void **top = reinterpret_cast<void **>(fiber.bottom + STACK) - 8;
+    // As emulator_switch leaves a stack: six registers, where to return to, and no caller. Not all stacks start at the same place
+    // of a page, as they would then share a few lines of the cache.
+    void **top = reinterpret_cast<void **>(fiber.bottom + STACK - fiber.thread * 64) - 8;
     std::fill(top, top + 8, nullptr);
     top[6] = reinterpret_cast<void *>(run_thread);
     fiber.stack = top;
@@ -433,16 +440,16 @@ void set_timer(int seconds) {
 
 // Shared memory of one block, as large as was asked for.
 unsigned char *take_shared(size_t bytes) {
-    static unsigned char *place = nullptr;
-    static size_t size = 0;
 #ifdef SANITIZE_THREAD
     // What the sanitizer knows of a place goes with its pages; else blocks would seem to share this, and their stacks.
-    if (place) munmap(place, size + CANARY);
-    place = take_pages(nullptr, bytes + CANARY);
-    memset(place + bytes, CANARY_BYTE, CANARY);
+    static Pages pages;
+    pages.renew(bytes + CANARY);
     make_stacks(block.threads);
-    size = bytes;
+    unsigned char *place = pages.start;
+    memset(place + bytes, CANARY_BYTE, CANARY);
 #else
+    static unsigned char *place = nullptr;
+    static size_t size = 0;
     if (!place || size != bytes) {
         free(place);
         place = take(bytes, 16);
@@ -453,6 +460,27 @@ unsigned char *take_shared(size_t bytes) {
     return place;
 }
 
+// The sanitizer's threads are dear, so there are a few sets that blocks take in turn: races are seen between a block and the next
+// few. They start after what came before the launch.
+void take_threads(unsigned index) {
+#ifdef SANITIZE_THREAD
+    static void *threads[4][MAX_THREADS];
+    for (unsigned i = 0; i < block.threads; i++) {
+        void *&thread = threads[index % 4][i];
+        if (!thread) thread = __tsan_create_fiber(0);
+        fibers[i].sanitized = thread;
+    }
+    __tsan_release(&block);
+    for (unsigned i = 0; i < block.threads; i++) {
+        __tsan_switch_to_fiber(fibers[i].sanitized, __tsan_switch_to_fiber_no_sync);
+        __tsan_acquire(&block);
+    }
+    __tsan_switch_to_fiber(program.sanitized, __tsan_switch_to_fiber_no_sync);
+#else
+    (void)index;
+#endif
+}
+
 void run_block(unsigned index, size_t shared) {
     blockIdx.x = index;
     block.shared = take_shared(shared);
@@ -461,12 +489,10 @@ void run_block(unsigned index, size_t shared) {
         unsigned lanes = std::min(32u, block.threads - warp * 32);
         block.warps[warp] = Warp{static_cast<unsigned>((1ull << lanes) - 1), 0};
     }
+    take_threads(index);
     for (unsigned i = 0; i < block.threads; i++) start(fibers[i]);
     put_in_order(block.ready, block.threads);
     next_thread();
-#ifdef SANITIZE_THREAD
-    for (unsigned i = 0; i < block.threads; i++) __tsan_destroy_fiber(fibers[i].sanitized);
-#endif
     check_canary("shared memory", block.shared, shared);
 }
 

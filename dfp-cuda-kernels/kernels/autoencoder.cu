@@ -251,7 +251,7 @@ KERNEL(record, THREADS, 1, Training) {
     __syncthreads();
     for (unsigned feature = threadIdx.x / 32; feature < features; feature += THREADS / 32) {
         double mean = mean_of_blocks(argument.losses + rows.losses, features, feature, batch.count, batch.count);
-        double sum = progress.batch == 0 ? mean : sums[feature] + mean;
+        double sum = progress.batch == 0 || lane != 0 ? mean : sums[feature] + mean; // only lane 0 has it: it also writes there
         if (lane == 0) sums[feature] = sum;
         if (!ends) continue;
         double trained = sum / learning.batches;

@@ -104,7 +104,7 @@ impl CudaBackend {
 
     /// Puts jobs that take about as many steps together, as many as there is room for.
     fn groups(&self, config: &Config, jobs: &[Job<'_>]) -> Groups {
-        let mut groups = Groups::default();
+        let mut groups = Groups { workers: vec![GROUPS_AT_ONCE; self.devices.len()], ..Groups::default() };
         let Some(first) = self.devices.first() else {
             groups.leftover = (0..jobs.len()).collect();
             return groups;
@@ -143,16 +143,25 @@ impl CudaBackend {
     /// Works on a device until no group waits or the device is lost.
     fn work(
         &self,
-        slot: &Slot,
+        place: usize,
         config: &Config,
         jobs: &[Job<'_>],
         context: &FitContext,
         groups: &Mutex<Groups>,
         answers: &[Mutex<Option<Answer>>],
     ) {
+        let slot = &self.devices[place];
         let mut failures_in_a_row = 0;
         while !slot.lost.load(Ordering::Relaxed) && failures_in_a_row < 2 {
-            let Some(group) = groups.lock().expect(NO_PANIC).waiting.pop_front() else { return };
+            let group = {
+                // Leaving and seeing that nothing waits are one: who gives a group back counts on who is still there.
+                let mut groups = groups.lock().expect(NO_PANIC);
+                let Some(group) = groups.waiting.pop_front() else {
+                    groups.workers[place] -= 1;
+                    return;
+                };
+                group
+            };
             let chosen: Vec<Job<'_>> = group.iter().map(|nth| jobs[*nth].clone()).collect();
             let layout = Layout::of(config, self.precision, slot.device.info(), &chosen);
             match train(&*slot.device, self.precision, config, &chosen, &layout, &context.cancel) {
@@ -169,16 +178,25 @@ impl CudaBackend {
                         *answers[nth].lock().expect(NO_PANIC) = Some(Err(cancelled.into()));
                     }
                 }
-                Err(Stop::Device(error)) => {
+                Err(Stop::Device(error @ DeviceError::OutOfMemory { .. })) => {
                     let mut groups = groups.lock().expect(NO_PANIC);
-                    if matches!(error, DeviceError::OutOfMemory { .. }) && group.len() > 1 {
-                        // Not worth a word: the planner's estimate met somebody else's memory.
+                    self.retried.fetch_add(1, Ordering::Relaxed);
+                    if group.len() > 1 {
                         let (first, second) = group.split_at(group.len() / 2);
                         groups.waiting.push_front(second.to_vec());
                         groups.waiting.push_front(first.to_vec());
-                        self.retried.fetch_add(1, Ordering::Relaxed);
-                        continue;
+                    } else if groups.workers[place] > 1 {
+                        // The group beside it takes the room: whoever works on that goes on alone.
+                        groups.waiting.push_front(group);
+                        groups.workers[place] -= 1;
+                        return;
+                    } else {
+                        self.failed(slot, &error);
+                        groups.leftover.extend(group);
                     }
+                }
+                Err(Stop::Device(error)) => {
+                    let mut groups = groups.lock().expect(NO_PANIC);
                     self.failed(slot, &error);
                     failures_in_a_row += 1;
                     if groups.tried.insert(group[0]) {
@@ -190,6 +208,7 @@ impl CudaBackend {
                 }
             }
         }
+        groups.lock().expect(NO_PANIC).workers[place] -= 1;
     }
 }
 
@@ -203,6 +222,8 @@ struct Groups {
     tried: std::collections::HashSet<usize>,
     /// Jobs for the CPU.
     leftover: Vec<usize>,
+    /// How many work on each device.
+    workers: Vec<usize>,
 }
 
 impl Backend for CudaBackend {
@@ -214,9 +235,10 @@ impl Backend for CudaBackend {
         let groups = Mutex::new(self.groups(config, &jobs));
         let answers: Vec<Mutex<Option<Answer>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
         std::thread::scope(|scope| {
-            for slot in &self.devices {
+            for place in 0..self.devices.len() {
                 for _ in 0..GROUPS_AT_ONCE {
-                    scope.spawn(|| self.work(slot, config, &jobs, context, &groups, &answers));
+                    let (groups, jobs, answers) = (&groups, &jobs, &answers);
+                    scope.spawn(move || self.work(place, config, jobs, context, groups, answers));
                 }
             }
         });

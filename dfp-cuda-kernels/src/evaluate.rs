@@ -54,7 +54,7 @@ impl<'d> Evaluation<'d> {
         let scratch_of_block = scratch_of_block(precision, networks.widest);
         let size = (rows.rows, network.shape().features());
         let cells = size.0 * size.1;
-        let scales = scales_of(loss_scalers);
+        let scales = scales_of(loss_scalers).filter(|scales| scales.len() == size.1);
         let argument = group::Evaluation {
             networks: arrays.put(&networks.list)?,
             layers: arrays.put(&networks.layers)?,

@@ -177,7 +177,10 @@ fn numbers(scalers: &[Scaler]) -> impl Iterator<Item = f64> {
 
 /// Largest distance of two lists' numbers, relative where they are above 1.
 fn distance(a: impl Iterator<Item = f64>, b: impl Iterator<Item = f64>) -> f64 {
-    let far = a.zip(b).map(|(a, b)| if a == b { 0.0 } else { (a - b).abs() / b.abs().max(1.0) });
+    // Infinities that are equal have no distance.
+    let far =
+        |(a, b): (f64, f64)| if a.total_cmp(&b).is_eq() { 0.0 } else { (a - b).abs() / b.abs().max(1.0) };
+    let far = a.zip(b).map(far);
     far.fold(0.0, |most, far| if far.is_nan() || most.is_nan() { f64::NAN } else { most.max(far) })
 }
 
@@ -320,7 +323,8 @@ fn what_is_trained_together_and_in_which_order_changes_no_bit() {
         let device = self::device(&settings).unwrap();
         let backend =
             CudaBackend::new(vec![device.clone(), self::device(&settings).unwrap()], Precision::Fp32);
-        assert_eq!(bytes(Case::new(config.clone(), &all).train(&backend)), together, "{settings:?}");
+        let found = bytes(Case::new(config.clone(), &all).train(&backend));
+        assert!(found == together, "{settings:?}: {:?}", backend.counts());
         assert_eq!(backend.counts().on_device, all.len(), "{settings:?}: {:?}", backend.take_failures());
     }
 }
@@ -385,6 +389,91 @@ fn rows_evaluate_as_on_the_cpu() {
             if precision == Precision::Fp32 {
                 assert!(far(&found.predicted, &wanted.predicted) <= tolerance, "{entity:?}");
             }
+        }
+    }
+}
+
+/// One layer and the heads, computed by hand: products of operands as `round` leaves them, summed in 64 bits.
+fn two_layers(network: &Network, rows: &Prepared, round: impl Fn(f32) -> f64) -> Vec<f64> {
+    let tensors = network.tensors();
+    let layer = |nth: usize, input: &[f32]| -> Vec<f32> {
+        let ([outputs, inputs], weight, bias) =
+            (tensors[2 * nth].1, &tensors[2 * nth].2, &tensors[2 * nth + 1].2);
+        let output = |o: usize| {
+            let products = (0..inputs).map(|i| round(input[i]) * round(weight[o * inputs + i]));
+            products.sum::<f64>() as f32 + bias[o]
+        };
+        (0..outputs).map(output).collect()
+    };
+    let of_row = |row: usize| {
+        let input: Vec<f32> = rows.values.iter().map(|column| column[row]).collect();
+        let hidden: Vec<f32> = layer(0, &input).into_iter().map(|x| x.max(0.0)).collect();
+        layer(1, &hidden)
+    };
+    (0..rows.rows).flat_map(of_row).map(f64::from).collect()
+}
+
+#[test]
+fn tensor_cores_round_operands_and_nothing_else() {
+    let Some(device) = device(&Settings::default()) else { return };
+    let entity = entity(70, 0, &[], 150);
+    let config = Config { encoder_layers: vec![45], decoder_layers: vec![], ..small() };
+    let (network, rows) = (entity.network(&config), entity.rows(11, 150));
+    let one = |x: f32| half::bf16::from_f32(x).to_f64();
+    let two = |x: f32| one(x) + one(x - half::bf16::from_f32(x).to_f32());
+    for (precision, wanted) in [
+        (Precision::Fp32, two_layers(&network, &rows, f64::from)),
+        (Precision::Bf16x3, two_layers(&network, &rows, two)),
+        (Precision::Bf16, two_layers(&network, &rows, one)),
+    ] {
+        let mut evaluation = Evaluation::new(&*device, precision, &network, &[], &rows).unwrap();
+        evaluation.run(1).unwrap();
+        let found = evaluation.results(&[]).unwrap().predicted;
+        // A hidden number on the edge between two bf16 may fall on either side.
+        let tolerance = if precision == Precision::Bf16 { 2e-3 } else { 2e-5 };
+        let far: Vec<f64> = found.iter().zip(&wanted).map(|(a, b)| (f64::from(*a) - b).abs()).collect();
+        let mean = far.iter().sum::<f64>() / far.len() as f64;
+        assert!(far.iter().all(|far| *far < tolerance) && mean < 2e-6, "{precision:?}: mean {mean}");
+    }
+}
+
+#[test]
+fn an_entity_without_rows_is_its_own_error() {
+    let Some(device) = device(&Settings::default()) else { return };
+    let backend = CudaBackend::new(vec![device], Precision::Fp32);
+    let case = Case::new(small(), &[entity(1, 0, &[], 10), entity(2, 0, &[], 0)]);
+    let mut answers = case.train(&backend);
+    assert!(answers.pop().unwrap().unwrap_err().to_string().contains("no rows"));
+    assert!(answers.pop().unwrap().is_ok());
+}
+
+/// What each sanitizer would end the device for: accesses outside memory, and accesses in no order.
+#[test]
+fn sanitizers_have_nothing_to_say() {
+    let entities = [entity(3, 2, &[5, 40], 45), entity(1, 0, &[], 1), entity(0, 0, &[2, 70, 1], 21)];
+    let config = Config {
+        encoder_layers: vec![12, 5],
+        decoder_layers: vec![9],
+        batch_size: 37,
+        epochs: 1,
+        validation_size: 0.2,
+        eval_batch_size: 32,
+        dropout: 0.2,
+        ..small()
+    };
+    for variant in [Variant::Address, Variant::Thread] {
+        let Some(program) = Program::new(SOURCE, variant) else { return };
+        for precision in [Precision::Fp32, Precision::Bf16x3, Precision::Bf16] {
+            let device: Arc<dyn Device> = Arc::new(Emulated::new(&program, &Settings::default()));
+            let backend = CudaBackend::new(vec![device.clone()], precision);
+            let case = Case { watched: 35, ..Case::new(config.clone(), &entities) };
+            assert!(case.train(&backend).iter().all(Result::is_ok));
+            assert_eq!(backend.take_failures(), Vec::<String>::new());
+            let (network, rows) = (entities[0].network(&config), entities[0].rows(3, 41));
+            let scalers = vec![Scaler::Standard { mean: 0.3, std: 0.5 }; entities[0].features().len()];
+            let mut evaluation = Evaluation::new(&*device, precision, &network, &scalers, &rows).unwrap();
+            evaluation.run(1).unwrap();
+            evaluation.results(&scalers).unwrap();
         }
     }
 }

@@ -136,7 +136,9 @@ struct EmulatedQueue {
 
 impl EmulatedQueue {
     fn queue(&mut self, parts: &[&[u8]]) {
-        parts.iter().for_each(|part| self.pending.extend_from_slice(part));
+        for part in parts {
+            self.pending.extend_from_slice(part);
+        }
         if !self.late {
             drop(self.hand_over());
         }
