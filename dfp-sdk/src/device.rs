@@ -1,15 +1,19 @@
 //! What models are trained and scored on: the processor, or CUDA devices in a program built for them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use dfp_core::{Error, ErrorKind, Result};
-use dfp_models::autoencoder::backend::Backend;
+use dfp_models::autoencoder::backend::{Backend, Cpu};
 use serde::{Deserialize, Serialize};
 
 use crate::Progress;
 use crate::config::threads;
+
+/// Counter of runs: how often a device failed, and its work was done again or elsewhere.
+pub const DEVICE_FAILURES: &str = "device-failures";
 
 /// What a run computes on; `auto`, `cpu`, `cuda` or `cuda:N` in words.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,19 +75,30 @@ impl TryFrom<String> for DeviceChoice {
 }
 
 impl DeviceChoice {
-    /// Makes the chosen devices ready; `None` is the processor. `progress` is told what was found where the choice is open.
+    /// Makes what was chosen ready. `progress` is told what was found where the choice is open.
     ///
     /// # Errors
     /// Where CUDA is asked for by name: [`ErrorKind::InvalidConfig`] if this program was built without it, and
     /// [`ErrorKind::Device`] if no device, or not the one asked for, can be used.
-    pub fn open(self, progress: &mut dyn Progress) -> Result<Option<Arc<dyn Backend>>> {
+    pub fn open(self, progress: &mut dyn Progress) -> Result<Arc<dyn Backend>> {
         match self {
-            Self::Cpu => Ok(None),
-            Self::Auto => Ok(cuda::any(progress)),
-            Self::Cuda(index) => {
-                cuda::chosen(index).map(Some).map_err(|e| e.context(format!("device {self}")))
-            }
+            Self::Cpu => Ok(Arc::new(Cpu)),
+            Self::Auto => Ok(cuda::any(progress).unwrap_or_else(|| Arc::new(Cpu))),
+            Self::Cuda(index) => cuda::chosen(index).map_err(|e| e.context(format!("device {self}"))),
         }
+    }
+}
+
+/// Says, and counts, what went wrong on devices although the work was done.
+pub(crate) fn tell_failures(
+    backend: &dyn Backend,
+    counters: &mut BTreeMap<String, u64>,
+    progress: &mut dyn Progress,
+) {
+    let failures = backend.take_failures();
+    if let Some(first) = failures.first() {
+        progress.warn(&format!("{first}; its work was done again or elsewhere"));
+        *counters.entry(DEVICE_FAILURES.to_owned()).or_default() += failures.len() as u64;
     }
 }
 
@@ -289,8 +304,8 @@ mod tests {
         assert_eq!(devices.cuda.is_empty(), devices.no_cuda.is_some());
         let usable = devices.cuda.iter().any(|device| device.unusable.is_none());
         let mut notes = Notes::default();
-        assert!(DeviceChoice::Cpu.open(&mut notes).unwrap().is_none());
-        assert_eq!(DeviceChoice::Auto.open(&mut notes).unwrap().is_some(), usable);
+        assert!(!DeviceChoice::Cpu.open(&mut notes).unwrap().wants_many());
+        assert_eq!(DeviceChoice::Auto.open(&mut notes).unwrap().wants_many(), usable);
         // One line, and none from a program that could not use CUDA anyway.
         let expected: &[&str] = match (cfg!(feature = "cuda"), usable) {
             (false, _) => &[],
