@@ -23,9 +23,9 @@ pub(crate) fn device() -> Option<Arc<dyn Device>> {
     }
 }
 
-/// An emulated device.
+/// An emulated device, of the variant that the environment asks for.
 pub(crate) fn emulated(settings: &Settings) -> Option<Arc<dyn Device>> {
-    Some(Arc::new(Emulated::new(&Program::new(KERNELS, Variant::Plain)?, settings)))
+    Some(Arc::new(Emulated::new(&Program::new(KERNELS, Variant::wanted())?, settings)))
 }
 
 #[cfg(feature = "cuda")]

@@ -20,6 +20,17 @@ pub(crate) enum Variant {
 }
 
 impl Variant {
+    /// The one that the environment asks for.
+    pub(crate) fn wanted() -> Self {
+        match std::env::var("DFP_EMULATOR").as_deref() {
+            Err(_) => Self::Plain,
+            Ok("portable") => Self::Portable,
+            Ok("address") => Self::Address,
+            Ok("thread") => Self::Thread,
+            Ok(other) => panic!("DFP_EMULATOR is portable, address or thread, not {other}"),
+        }
+    }
+
     /// Flags for kernels, for the emulator itself, and for the linker.
     fn flags(self) -> (&'static [&'static str], &'static [&'static str], &'static [&'static str]) {
         match self {
