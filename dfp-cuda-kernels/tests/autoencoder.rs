@@ -507,7 +507,7 @@ fn drawn(seed: u64) -> Case {
         // Something to learn there must be.
         entity(draw(20, 6) + usize::from(codes.is_empty()), draw(21, 4), &codes, 1 + draw(22, 300))
     };
-    let entities: Vec<_> = (0..1 + draw(8, 3) as u32).map(entity).collect();
+    let entities: Vec<_> = (0..=draw(8, 3) as u32).map(entity).collect();
     Case { watched: draw(9, 2) * 77, ..Case::new(config, &entities) }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use dfp_core::{FitContext, Trainer};
 use dfp_cuda_kernels::{CudaBackend, Precision, cuda};
+use dfp_models::autoencoder::backend::Backend;
 use dfp_models::autoencoder::{AutoencoderTrainer, Config};
 
 /// Memory left when almost none is.
@@ -83,6 +84,6 @@ fn many_openings_of_a_device_work_side_by_side() {
 #[test]
 fn a_device_that_is_not_there_is_named() {
     let Some(_) = number() else { return };
-    let error = cuda::open(999).err().expect("there is no such device").to_string();
+    let error = cuda::open(999).expect_err("there is no such device").to_string();
     assert!(error.contains("999"), "{error}");
 }

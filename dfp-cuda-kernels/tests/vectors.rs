@@ -16,6 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use dfp_cuda_kernels::{CudaBackend, Precision};
+use dfp_models::autoencoder::backend::Backend;
 use serde_json::Value;
 
 /// How far from the reference's numbers, absolutely plus relatively, a precision may end after some steps (`ae`), and after whole
