@@ -81,11 +81,6 @@ impl CudaBackend {
         Counts { on_device: read(&self.on_device), on_cpu: read(&self.on_cpu), retried: read(&self.retried) }
     }
 
-    /// What devices answered instead of doing their work, since the last call.
-    pub fn take_failures(&self) -> Vec<String> {
-        std::mem::take(&mut *self.failures.lock().expect(NO_PANIC))
-    }
-
     fn failed(&self, slot: &Slot, error: &DeviceError) {
         let info = slot.device.info();
         let text = format!("CUDA device {} ({}): {error}", info.index, info.name);
@@ -229,6 +224,10 @@ struct Groups {
 impl Backend for CudaBackend {
     fn wants_many(&self) -> bool {
         true
+    }
+
+    fn take_failures(&self) -> Vec<String> {
+        std::mem::take(&mut *self.failures.lock().expect(NO_PANIC))
     }
 
     fn train(&self, config: &Config, jobs: Vec<Job<'_>>, context: &FitContext) -> Vec<Answer> {

@@ -1,10 +1,11 @@
-//! Every kernel against the CPU's model, over networks and rows of awkward sizes, on the emulated device.
+//! Every kernel against the CPU's model, over networks and rows of awkward sizes: on the emulated device, or on a CUDA device, see
+//! [`support::device`].
 mod support;
 
 use std::sync::Arc;
 
 use dfp_core::FitContext;
-use dfp_cuda_kernels::device::Device;
+use dfp_cuda_kernels::device::{self, Device, DeviceInfo, Memory, Queue};
 use dfp_cuda_kernels::{Counts, CudaBackend, Evaluation, Precision};
 use dfp_models::autoencoder::activation::Activation;
 use dfp_models::autoencoder::backend::{Backend, Cpu, Job};
@@ -14,9 +15,7 @@ use dfp_models::autoencoder::network::{Network, Shape};
 use dfp_models::autoencoder::rng::{below, philox, unit};
 use dfp_models::autoencoder::scaler::{Scaler, ScalerKind};
 use dfp_models::autoencoder::{Config, Optimizer};
-use support::{Emulated, Order, Program, Settings, Variant};
-
-const SOURCE: &str = "kernels/autoencoder.cu";
+use support::{Emulated, KERNELS, Order, Program, Settings, Variant, device, emulated};
 
 /// Features and rows of an entity.
 #[derive(Debug, Clone)]
@@ -81,10 +80,6 @@ fn small() -> Config {
     }
 }
 
-fn device(settings: &Settings) -> Option<Arc<dyn Device>> {
-    Some(Arc::new(Emulated::new(&Program::new(SOURCE, Variant::wanted())?, settings)))
-}
-
 /// Trains entities on the CPU and on an emulated device.
 struct Case {
     config: Config,
@@ -145,6 +140,15 @@ impl Case {
     }
 }
 
+/// All weights, bit by bit.
+fn bits(answers: Answers) -> Vec<Vec<u32>> {
+    let of = |answer: dfp_core::Result<(Trained, _)>| {
+        let tensors = answer.unwrap().0.network.tensors();
+        tensors.into_iter().flat_map(|tensor| tensor.2).map(f32::to_bits).collect()
+    };
+    answers.into_iter().map(of).collect()
+}
+
 /// The losses of one kind, one after another.
 struct History;
 
@@ -199,13 +203,13 @@ fn shapes() -> Vec<Entity> {
 
 #[test]
 fn every_shape_trains_as_on_the_cpu() {
-    let Some(device) = device(&Settings::default()) else { return };
+    let Some(device) = device() else { return };
     Case::new(small(), &shapes()).check(&device, Precision::Fp32, 2e-4);
 }
 
 #[test]
 fn tensor_cores_train_as_well_as_their_precision_lets_them() {
-    let Some(device) = device(&Settings::default()) else { return };
+    let Some(device) = device() else { return };
     let config = Config { optimizer: Optimizer::SGD, epochs: 1, ..small() };
     Case::new(config.clone(), &shapes()).check(&device, Precision::Bf16x3, 2e-4);
     Case::new(config, &shapes()).check(&device, Precision::Bf16, 2e-2);
@@ -213,7 +217,7 @@ fn tensor_cores_train_as_well_as_their_precision_lets_them() {
 
 #[test]
 fn every_activation_and_optimiser() {
-    let Some(device) = device(&Settings::default()) else { return };
+    let Some(device) = device() else { return };
     let entities = [entity(2, 1, &[4, 33], 50)];
     for activation in [
         Activation::LeakyRelu,
@@ -255,7 +259,7 @@ fn every_activation_and_optimiser() {
 
 #[test]
 fn order_noise_and_dropout_are_the_cpus() {
-    let Some(device) = device(&Settings::default()) else { return };
+    let Some(device) = device() else { return };
     let entities = [entity(3, 0, &[6], 90), entity(1, 1, &[3], 20)];
     let sgd = Config { optimizer: Optimizer::SGD, learning_rate: 0.05, ..small() };
     for config in [
@@ -273,7 +277,7 @@ fn order_noise_and_dropout_are_the_cpus() {
 
 #[test]
 fn validation_and_early_stopping() {
-    let Some(device) = device(&Settings::default()) else { return };
+    let Some(device) = device() else { return };
     let entities = [entity(3, 1, &[6, 2], 40), entity(2, 0, &[], 90)];
     let base = Config { optimizer: Optimizer::SGD, validation_size: 0.2, eval_batch_size: 32, ..small() };
     for config in [
@@ -290,7 +294,7 @@ fn validation_and_early_stopping() {
 
 #[test]
 fn every_scaler_of_losses() {
-    let Some(device) = device(&Settings::default()) else { return };
+    let Some(device) = device() else { return };
     for loss_scaler in [ScalerKind::Modified, ScalerKind::GaussRank, ScalerKind::None] {
         let config = Config { loss_scaler, optimizer: Optimizer::SGD, epochs: 1, ..small() };
         Case::new(config, &[entity(2, 1, &[4], 50), entity(1, 0, &[3], 20)]).check(
@@ -303,27 +307,19 @@ fn every_scaler_of_losses() {
 
 #[test]
 fn what_is_trained_together_and_in_which_order_changes_no_bit() {
-    let Some(device) = device(&Settings::default()) else { return };
+    let Some(device) = device() else { return };
     let (all, config) = (shapes(), Config { epochs: 1, ..small() });
-    let bytes = |answers: Answers| -> Vec<Vec<u32>> {
-        let bits = |answer: dfp_core::Result<(Trained, _)>| {
-            let tensors = answer.unwrap().0.network.tensors();
-            tensors.into_iter().flat_map(|tensor| tensor.2).map(f32::to_bits).collect()
-        };
-        answers.into_iter().map(bits).collect()
-    };
     let backend = CudaBackend::new(vec![device], Precision::Fp32);
-    let together = bytes(Case::new(config.clone(), &all).train(&backend));
+    let together = bits(Case::new(config.clone(), &all).train(&backend));
     for settings in [
         Settings { order: Order::Down, late: true, ..Settings::default() },
         Settings { order: Order::Shuffled(3), ..Settings::default() },
         // Room for an entity or two at a time.
         Settings { memory: 400_000, ..Settings::default() },
     ] {
-        let device = self::device(&settings).unwrap();
-        let backend =
-            CudaBackend::new(vec![device.clone(), self::device(&settings).unwrap()], Precision::Fp32);
-        let found = bytes(Case::new(config.clone(), &all).train(&backend));
+        let device = emulated(&settings).unwrap();
+        let backend = CudaBackend::new(vec![device.clone(), emulated(&settings).unwrap()], Precision::Fp32);
+        let found = bits(Case::new(config.clone(), &all).train(&backend));
         assert!(found == together, "{settings:?}: {:?}", backend.counts());
         assert_eq!(backend.counts().on_device, all.len(), "{settings:?}: {:?}", backend.take_failures());
     }
@@ -331,7 +327,7 @@ fn what_is_trained_together_and_in_which_order_changes_no_bit() {
 
 #[test]
 fn weights_that_diverge_are_an_error_of_their_entity() {
-    let Some(device) = device(&Settings::default()) else { return };
+    let Some(device) = device() else { return };
     let config = Config { optimizer: Optimizer::SGD, learning_rate: 1e9, epochs: 6, ..small() };
     let backend = CudaBackend::new(vec![device], Precision::Fp32);
     let case = Case::new(config, &[entity(3, 0, &[], 40)]);
@@ -342,7 +338,7 @@ fn weights_that_diverge_are_an_error_of_their_entity() {
 #[test]
 fn devices_that_fail_are_tried_again_and_then_left() {
     for lost_in in [0, 3, 7] {
-        let Some(device) = device(&Settings { lost_in: Some(lost_in), ..Settings::default() }) else {
+        let Some(device) = emulated(&Settings { lost_in: Some(lost_in), ..Settings::default() }) else {
             return;
         };
         let backend = CudaBackend::new(vec![device], Precision::Fp32);
@@ -359,7 +355,7 @@ fn devices_that_fail_are_tried_again_and_then_left() {
 
 #[test]
 fn without_room_the_cpu_does_it() {
-    let Some(device) = device(&Settings { memory: 10_000, ..Settings::default() }) else { return };
+    let Some(device) = emulated(&Settings { memory: 10_000, ..Settings::default() }) else { return };
     let backend = CudaBackend::new(vec![device], Precision::Fp32);
     let case = Case::new(Config { epochs: 1, ..small() }, &shapes()[..2]);
     assert!(case.train(&backend).iter().all(Result::is_ok));
@@ -368,7 +364,7 @@ fn without_room_the_cpu_does_it() {
 
 #[test]
 fn rows_evaluate_as_on_the_cpu() {
-    let Some(device) = device(&Settings::default()) else { return };
+    let Some(device) = device() else { return };
     for (precision, tolerance) in
         [(Precision::Fp32, 1e-5), (Precision::Bf16x3, 2e-4), (Precision::Bf16, 5e-2)]
     {
@@ -415,7 +411,7 @@ fn two_layers(network: &Network, rows: &Prepared, round: impl Fn(f32) -> f64) ->
 
 #[test]
 fn tensor_cores_round_operands_and_nothing_else() {
-    let Some(device) = device(&Settings::default()) else { return };
+    let Some(device) = device() else { return };
     let entity = entity(70, 0, &[], 150);
     let config = Config { encoder_layers: vec![45], decoder_layers: vec![], ..small() };
     let (network, rows) = (entity.network(&config), entity.rows(11, 150));
@@ -439,7 +435,7 @@ fn tensor_cores_round_operands_and_nothing_else() {
 
 #[test]
 fn an_entity_without_rows_is_its_own_error() {
-    let Some(device) = device(&Settings::default()) else { return };
+    let Some(device) = device() else { return };
     let backend = CudaBackend::new(vec![device], Precision::Fp32);
     let case = Case::new(small(), &[entity(1, 0, &[], 10), entity(2, 0, &[], 0)]);
     let mut answers = case.train(&backend);
@@ -462,7 +458,7 @@ fn sanitizers_have_nothing_to_say() {
         ..small()
     };
     for variant in [Variant::Address, Variant::Thread] {
-        let Some(program) = Program::new(SOURCE, variant) else { return };
+        let Some(program) = Program::new(KERNELS, variant) else { return };
         for precision in [Precision::Fp32, Precision::Bf16x3, Precision::Bf16] {
             let device: Arc<dyn Device> = Arc::new(Emulated::new(&program, &Settings::default()));
             let backend = CudaBackend::new(vec![device.clone()], precision);
@@ -475,5 +471,95 @@ fn sanitizers_have_nothing_to_say() {
             evaluation.run(1).unwrap();
             evaluation.results(&scalers).unwrap();
         }
+    }
+}
+
+/// Entities and a configuration drawn by a seed.
+fn drawn(seed: u64) -> Case {
+    let draw = |what: u32, n: usize| below(philox(seed, [what, 1, 2, 3])[0], n);
+    let widths =
+        |what: u32| (0..draw(what, 4)).map(|i| 1 + draw(what + 1 + i as u32, 150)).collect::<Vec<_>>();
+    let optimizers = [
+        Optimizer::SGD,
+        Optimizer::Sgd { momentum: 0.7, nesterov: false, dampening: 0.0, weight_decay: 0.01 },
+        Optimizer::ADAM,
+    ];
+    let encoder = widths(10);
+    let config = Config {
+        encoder_layers: if encoder.is_empty() { vec![13] } else { encoder },
+        decoder_layers: widths(20),
+        optimizer: optimizers[draw(1, 3)],
+        activation: [Activation::Relu, Activation::Tanh, Activation::Softsign][draw(2, 3)],
+        batch_size: 1 + draw(3, 140),
+        shuffle_rows: draw(4, 2) == 0,
+        dropout: [0.0, 0.0, 0.2][draw(5, 3)],
+        validation_size: 0.1,
+        eval_batch_size: 1 + draw(6, 90),
+        learning_rate: 1e-3,
+        epochs: 1 + draw(7, 2),
+        seed,
+        ..Config::default()
+    };
+    let entity = |nth: u32| {
+        let draw = |what: u32, n: usize| draw(1000 * (nth + 1) + what, n);
+        let codes =
+            (0..draw(1, 4)).map(|c| 1 + draw(2 + c as u32, [3, 40, 200][draw(9, 3)])).collect::<Vec<_>>();
+        // Something to learn there must be.
+        entity(draw(20, 6) + usize::from(codes.is_empty()), draw(21, 4), &codes, 1 + draw(22, 300))
+    };
+    let entities: Vec<_> = (0..=draw(8, 3) as u32).map(entity).collect();
+    Case { watched: draw(9, 2) * 77, ..Case::new(config, &entities) }
+}
+
+/// `DFP_CUDA_CASES` says how many: a device takes thousands, the emulator some.
+#[test]
+fn any_shape_trains_as_on_the_cpu() {
+    let Some(device) = device() else { return };
+    let cases = std::env::var("DFP_CUDA_CASES").map_or(12, |cases| cases.parse().expect("a number"));
+    for seed in 0..cases {
+        drawn(seed).check(&device, Precision::Fp32, 1e-3);
+    }
+}
+
+/// A device whose memory comes full of a byte.
+#[derive(Debug)]
+struct Filled(Arc<dyn Device>, u8);
+
+impl Device for Filled {
+    fn info(&self) -> &DeviceInfo {
+        self.0.info()
+    }
+
+    fn free_memory(&self) -> device::Result<u64> {
+        self.0.free_memory()
+    }
+
+    fn allocate(&self, bytes: usize) -> device::Result<Memory> {
+        let memory = self.0.allocate(bytes)?;
+        let mut queue = self.0.queue()?;
+        queue.upload(&memory, 0, &vec![self.1; bytes])?;
+        queue.finish()?;
+        Ok(memory)
+    }
+
+    fn queue(&self) -> device::Result<Box<dyn Queue>> {
+        self.0.queue()
+    }
+}
+
+#[test]
+fn what_memory_held_before_changes_no_bit() {
+    let Some(device) = device() else { return };
+    let case = Case { watched: 30, ..Case::new(Config { epochs: 1, dropout: 0.1, ..small() }, &shapes()) };
+    for precision in Precision::ALL {
+        let train = |byte| {
+            let backend = CudaBackend::new(vec![Arc::new(Filled(device.clone(), byte))], precision);
+            let answers = case.train(&backend);
+            assert_eq!(backend.counts().on_device, case.entities.len(), "{:?}", backend.take_failures());
+            bits(answers)
+        };
+        let first = train(0);
+        // Numbers that are none, and large ones.
+        assert!(train(0xff) == first && train(0x5a) == first, "{precision:?}");
     }
 }

@@ -41,7 +41,7 @@ fn needed(file: &Path) -> Vec<String> {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_program_with_it_starts_without_the_driver_s_library() {
+fn a_program_with_cuda_starts_without_the_driver_s_library() {
     // Whether there is one or not, asking works.
     let _ = cuda::devices();
     let libraries = needed(&std::env::current_exe().unwrap());
@@ -50,7 +50,7 @@ fn a_program_with_it_starts_without_the_driver_s_library() {
 }
 
 #[test]
-fn what_there_is_can_be_opened_and_what_is_not_is_said() {
+fn devices_that_are_there_open_and_what_is_not_is_said() {
     let devices = match cuda::devices() {
         Ok(devices) => devices,
         Err(error) => {

@@ -6,6 +6,8 @@ use dfp_core::{Error, ErrorKind, Result};
 use dfp_host::{Policy, PublicKey, Secrets};
 use serde::{Deserialize, Serialize};
 
+use crate::device::DeviceChoice;
+
 /// A pipeline file. Paths in it are relative to the working directory.
 ///
 /// ```
@@ -205,11 +207,13 @@ pub struct TrainConfig {
     pub generic_rows: u64,
     /// Threads; 0 means all cores.
     pub threads: usize,
+    /// What to train on: `auto`, `cpu`, `cuda`, `cuda:0`.
+    pub device: DeviceChoice,
 }
 
 impl Default for TrainConfig {
     fn default() -> Self {
-        Self { users: TrainUsers::All, generic_rows: 250_000, threads: 0 }
+        Self { users: TrainUsers::All, generic_rows: 250_000, threads: 0, device: DeviceChoice::Auto }
     }
 }
 
@@ -231,6 +235,8 @@ pub struct InferConfig {
     pub known: Option<Known>,
     /// Threads; 0 means all cores.
     pub threads: usize,
+    /// What to score on: `auto`, `cpu`, `cuda`, `cuda:0`.
+    pub device: DeviceChoice,
 }
 
 /// What inference does with records that the stored history holds already.
@@ -253,6 +259,7 @@ impl Default for InferConfig {
             remember: true,
             known: None,
             threads: 0,
+            device: DeviceChoice::Auto,
         }
     }
 }
@@ -336,6 +343,8 @@ mod tests {
             ("[infer]\nthreads = 1025", "infer.threads"),
             ("[train]\ngeneric_rows = 0", "train.generic_rows"),
             ("period_records = 0", "source.period_records"),
+            ("[train]\ndevice = \"gpu\"", "write auto, cpu, cuda"),
+            ("[infer]\ndevice = 0", "line 4"),
         ] {
             let error = PipelineConfig::from_toml(&format!("[source]\nplugin = \"azure-ad\"\n{text}"));
             let error = error.expect_err(text);

@@ -12,6 +12,7 @@ use arrow_select::take::take_record_batch;
 use dfp_core::{
     Counts, Error, ErrorKind, Host, Level, Model, ORIGIN, Reject, Result, Sink, parallel_map, reason,
 };
+use dfp_models::autoencoder::backend::Backend;
 use dfp_prep::derive::Deriver;
 use dfp_prep::{ENTITY_AS_WRITTEN, MaxHistory, Seen, split, window};
 use dfp_store::{Publication, Snapshot, Store, day_of, model_name, project};
@@ -19,6 +20,7 @@ use serde::Serialize;
 
 use crate::Progress;
 use crate::config::{Known, threads};
+use crate::device::tell_failures;
 use crate::finding::{FeatureText, FindingReader, FindingsSink, MODEL, strings, times};
 use crate::ledger::{FindingLines, Ledger};
 use crate::run::{
@@ -96,14 +98,18 @@ impl Run {
             let what = format!("{} holds no model; run `dfp train` first", self.config.store.path.display());
             return Err(Error::new(ErrorKind::NotFound, what));
         }
+        let backend = self.config.infer.device.open(progress)?;
         let threshold = self.config.infer.threshold.unwrap_or_else(|| self.config.model.default_threshold());
         let reader = FindingReader::new(threshold, self.feature_texts());
         let mut report = InferReport { threshold, ..InferReport::default() };
         let mut steps = Steps::default();
         steps.time("score", || match &input {
-            Input::Files(periods) => self.infer_files(&store, periods, reader, sinks, &mut report, progress),
-            Input::Stream => self.infer_stream(&store, reader, sinks, &mut report, progress),
+            Input::Files(periods) => {
+                self.infer_files(&store, &backend, periods, reader, sinks, &mut report, progress)
+            }
+            Input::Stream => self.infer_stream(&store, &backend, reader, sinks, &mut report, progress),
         })?;
+        tell_failures(&*backend, &mut report.counters, progress);
         report.steps = steps.0;
         Ok(report)
     }
@@ -111,6 +117,7 @@ impl Run {
     fn infer_files(
         &self,
         store: &Store,
+        backend: &Arc<dyn Backend>,
         periods: &[Vec<String>],
         reader: FindingReader,
         sinks: &mut [&mut dyn Sink],
@@ -120,7 +127,7 @@ impl Run {
         let mut findings = FindingsSink::create(&self.config.infer.findings, reader)?;
         let reject_file = self.reject_file()?;
         let warnings = Warnings::default();
-        let mut scorer = Scorer::new(self, store, self.config.infer.known.unwrap_or(Known::Score));
+        let mut scorer = Scorer::new(self, store, backend, self.config.infer.known.unwrap_or(Known::Score));
         progress.begin("scoring", Some(periods.iter().map(Vec::len).sum::<usize>() as u64), "files");
         for period in periods {
             let host = self.host(reject_file.clone().map(|file| file as RejectLines), &warnings)?;
@@ -154,6 +161,7 @@ impl Run {
     fn infer_stream(
         &self,
         store: &Store,
+        backend: &Arc<dyn Backend>,
         reader: FindingReader,
         sinks: &mut [&mut dyn Sink],
         report: &mut InferReport,
@@ -170,7 +178,7 @@ impl Run {
         let host =
             self.host(self.config.rejects.is_some().then(|| rejects.clone() as RejectLines), &warnings)?;
         let mut feed = self.feed(Reader::Infer, &host, ledger.resume()?)?;
-        let mut scorer = Scorer::new(self, store, self.config.infer.known.unwrap_or(Known::Skip));
+        let mut scorer = Scorer::new(self, store, backend, self.config.infer.known.unwrap_or(Known::Skip));
         let mut findings = FindingLines::new(reader);
         let mut used = 0;
         progress.begin("scoring", None, "records");
@@ -234,23 +242,29 @@ impl Run {
     }
 
     /// Scores one period's rows, entities in parallel, in the order of the entities.
-    fn score_groups<'g>(&self, store: &Store, groups: &'g [Group]) -> Result<Vec<Scored<'g>>> {
+    fn score_groups<'g>(
+        &self,
+        store: &Store,
+        backend: &Arc<dyn Backend>,
+        groups: &'g [Group],
+    ) -> Result<Vec<Scored<'g>>> {
         let snapshot = store.snapshot()?;
         let fallback = model_name(&self.profile.name, &self.profile.entity.fallback);
-        let fallback = load_model(&snapshot, &fallback);
+        let fallback = load_model(&snapshot, &fallback, backend);
         let threads = threads(self.config.infer.threads);
         Ok(parallel_map(groups.len(), threads, |index| {
-            self.score_entity(&snapshot, fallback.as_ref(), &groups[index])
+            self.score_entity(&snapshot, backend, fallback.as_ref(), &groups[index])
         }))
     }
 
     fn score_entity<'g>(
         &self,
         snapshot: &Snapshot,
+        backend: &Arc<dyn Backend>,
         fallback: Option<&Result<NamedModel>>,
         Group { entity, rows, written }: &'g Group,
     ) -> Scored<'g> {
-        let own = load_model(snapshot, &model_name(&self.profile.name, entity));
+        let own = load_model(snapshot, &model_name(&self.profile.name, entity), backend);
         let result = match own.as_ref().or(fallback) {
             Some(Ok(model)) => self
                 .score_rows(snapshot, model, entity, rows)
@@ -390,6 +404,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Scorer<'r> {
     run: &'r Run,
     store: &'r Store,
+    backend: &'r Arc<dyn Backend>,
     known: Known,
     seen: Seen,
     /// Entities scored by a model of their own, and by the shared one.
@@ -400,9 +415,9 @@ struct Scorer<'r> {
 }
 
 impl<'r> Scorer<'r> {
-    fn new(run: &'r Run, store: &'r Store, known: Known) -> Self {
+    fn new(run: &'r Run, store: &'r Store, backend: &'r Arc<dyn Backend>, known: Known) -> Self {
         let seen = Seen::last(Seen::WINDOW);
-        Self { run, store, known, seen, own: BTreeSet::new(), shared: BTreeSet::new(), bound: None }
+        Self { run, store, backend, known, seen, own: BTreeSet::new(), shared: BTreeSet::new(), bound: None }
     }
 
     /// Scores a period's rows into `sinks`. Answers with the rows by entity, and how many were scored.
@@ -414,7 +429,7 @@ impl<'r> Scorer<'r> {
     ) -> Result<(Vec<Group>, u64)> {
         let groups = self.run.groups(loaded, self.store, &mut self.seen, self.known, host)?;
         let mut used = 0;
-        for scored in self.run.score_groups(self.store, &groups)? {
+        for scored in self.run.score_groups(self.store, self.backend, &groups)? {
             self.run.cancel.check("scoring")?;
             if scored.result.is_ok() {
                 let names = if scored.own_model { &mut self.own } else { &mut self.shared };
@@ -437,12 +452,13 @@ struct NamedModel {
 }
 
 /// The newest model of that name; `None` if there is none.
-fn load_model(snapshot: &Snapshot, name: &str) -> Option<Result<NamedModel>> {
+fn load_model(snapshot: &Snapshot, name: &str, backend: &Arc<dyn Backend>) -> Option<Result<NamedModel>> {
     let info = snapshot.model_info(name, None).transpose()?;
     Some(info.map_err(Error::from).and_then(|info| {
         let label = info.cite();
         let bytes = snapshot.model_bytes(name, Some(info.version))?.unwrap_or_default();
-        let model = dfp_models::load(&bytes).map_err(|e| e.context(format!("loading model {label}")))?;
+        let model =
+            dfp_models::load_on(&bytes, backend).map_err(|e| e.context(format!("loading model {label}")))?;
         Ok(NamedModel { label, model })
     }))
 }

@@ -18,6 +18,8 @@
 #[cfg(feature = "runs")]
 mod config;
 #[cfg(feature = "runs")]
+mod device;
+#[cfg(feature = "runs")]
 mod finding;
 #[cfg(feature = "runs")]
 mod infer;
@@ -42,6 +44,8 @@ pub use config::{
     InferConfig, Known, PipelineConfig, PluginsConfig, ProfileConfig, SecretsConfig, SourceConfig,
     StoreConfig, TrainConfig, TrainUsers, Unreadable,
 };
+#[cfg(feature = "runs")]
+pub use device::{CudaDevice, DEVICE_FAILURES, DeviceChoice, Devices, devices};
 pub use dfp_core as core;
 #[cfg(feature = "plugins")]
 pub use dfp_host as host;

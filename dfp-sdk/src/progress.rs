@@ -10,6 +10,8 @@ pub trait Progress: Send {
     fn end(&mut self);
     /// Something worth saying that is no error.
     fn warn(&mut self, text: &str);
+    /// Something that is as it should be.
+    fn note(&mut self, _text: &str) {}
 }
 
 /// Says nothing.

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::Progress;
 use crate::config::{TrainUsers, threads};
+use crate::device::tell_failures;
 use crate::finding::{strings, times};
 use crate::run::{
     Collect, Input, RejectLines, Run, StepTime, Steps, Warnings, add_counters, check_counts, finish,
@@ -29,6 +30,9 @@ pub(crate) const TOO_OLD: &str = "older than the history that is kept";
 
 /// Models fitted at once: enough to keep the threads busy, few enough to bound memory.
 const FITS_IN_FLIGHT_PER_THREAD: usize = 8;
+
+/// The same where an accelerator fits them.
+const FITS_IN_FLIGHT: usize = 1024;
 
 /// What a training run did.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -87,6 +91,8 @@ impl Run {
     /// error; it is in the report.
     pub fn train(&self, progress: &mut dyn Progress) -> Result<TrainReport> {
         let input = self.input()?;
+        let backend = self.config.train.device.open(progress)?;
+        let trainer = self.config.model.trainer_on(&self.profile.features, backend.clone())?;
         let store = Store::open(&self.config.store.path)?;
         let mut publication = store.publication()?;
         let mut report = TrainReport::default();
@@ -99,11 +105,20 @@ impl Run {
             }
             self.trim(&mut publication, &mut report, progress)
         })?;
-        let population =
-            steps.time("fit shared model", || self.fit_generic(&mut publication, &mut report, progress))?;
+        let population = steps.time("fit shared model", || {
+            self.fit_generic(&*trainer, &mut publication, &mut report, progress)
+        })?;
         if self.config.train.users != TrainUsers::Generic {
-            steps.time("fit", || self.fit_entities(&mut publication, population, &mut report, progress))?;
+            let at_once = if backend.wants_many() {
+                FITS_IN_FLIGHT
+            } else {
+                threads(self.config.train.threads) * FITS_IN_FLIGHT_PER_THREAD
+            };
+            steps.time("fit", || {
+                self.fit_entities(&*trainer, at_once, &mut publication, population, &mut report, progress)
+            })?;
         }
+        tell_failures(&*backend, &mut report.counters, progress);
         steps.time("publish", || {
             self.cancel.check("publishing the models")?;
             publication.log_run(&serde_json::json!({
@@ -238,6 +253,7 @@ impl Run {
     /// Fits the shared model on a sample of all entities' rows, if asked for; answers with it, or with the stored one.
     fn fit_generic(
         &self,
+        trainer: &dyn Trainer,
         publication: &mut Publication,
         report: &mut TrainReport,
         progress: &mut dyn Progress,
@@ -261,8 +277,7 @@ impl Run {
         let data = concat_batches(&first.schema(), &samples)?;
         drop(samples);
         let context = self.fit_context(None);
-        let model =
-            self.trainer()?.fit(&data, &context).map_err(|e| e.context("fitting the shared model"))?;
+        let model = trainer.fit(&data, &context).map_err(|e| e.context("fitting the shared model"))?;
         let bytes: Arc<[u8]> = model.save()?.into();
         publication.put_model(&name, &bytes, &self.details(&self.profile.entity.fallback, &data)?)?;
         report.generic = true;
@@ -273,12 +288,13 @@ impl Run {
     /// Fits one model per entity that has enough history and enough news.
     fn fit_entities(
         &self,
+        trainer: &dyn Trainer,
+        at_once: usize,
         publication: &mut Publication,
         population: Option<Arc<[u8]>>,
         report: &mut TrainReport,
         progress: &mut dyn Progress,
     ) -> Result<()> {
-        let trainer = self.trainer()?;
         let context = self.fit_context(population);
         let entities = publication.entities(&self.profile.name)?;
         let users = self.choice.users.keys(&self.profile.entity);
@@ -291,7 +307,7 @@ impl Run {
         });
         report.waiting = waiting.len();
         progress.begin("fitting", Some(ready.len() as u64), "entities");
-        for group in ready.chunks(context.threads * FITS_IN_FLIGHT_PER_THREAD) {
+        for group in ready.chunks(at_once) {
             self.cancel.check("training")?;
             let mut data = Vec::with_capacity(group.len());
             for entity in group {
@@ -329,10 +345,6 @@ impl Run {
         let Some(rows) = report.of_entity(entity, history, progress)?.flatten() else { return Ok(None) };
         let rows = self.profile.history.newest(&rows);
         Ok(Some(Deriver::new(&self.profile, &rows.schema())?.derive(&rows)?))
-    }
-
-    pub(crate) fn trainer(&self) -> Result<Box<dyn Trainer>> {
-        self.config.model.trainer(&self.profile.features)
     }
 
     fn fit_context(&self, population: Option<Arc<[u8]>>) -> FitContext {

@@ -176,6 +176,28 @@ fn logs_go_in_and_explained_findings_come_out() {
     assert!(place.fails(1, &["models", "show", "azure-ad/nobody"]).contains("dfp models list"));
 }
 
+#[test]
+fn a_device_is_there_or_the_run_does_not_begin() {
+    let place = Place::new();
+    let devices = place.json(&["devices"]);
+    assert!(devices["cpu_threads"].as_u64().unwrap() >= 1);
+    assert_eq!(devices["cuda"].as_array().unwrap().is_empty(), devices["no_cuda"].is_string(), "{devices}");
+    assert!(place.ok(&["devices"]).starts_with("cpu "));
+    place.write("logs/a.json", sign_in("1", "a@b.example", "2026-02-01T00:00:00Z").to_string());
+    let train = |device| place.run(&["train", "-c", "pipeline.toml", "--device", device]);
+    let refused = train("gpu");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(errors(&refused).contains("write auto, cpu, cuda"), "{}", errors(&refused));
+    let absent = train("cuda:1000");
+    assert!(matches!(absent.status.code(), Some(1 | 2)), "{}", errors(&absent));
+    assert!(errors(&absent).contains("device cuda:1000: "), "{}", errors(&absent));
+    assert!(!place.path(".dfp").exists(), "nothing was begun");
+    for device in ["cpu", "auto"] {
+        let output = train(device);
+        assert!(output.status.success(), "{}", errors(&output));
+    }
+}
+
 /// What inference found, and scored, in text.
 fn results(place: &Place) -> (String, BTreeMap<String, String>, String) {
     (place.read("findings.jsonl"), place.scores(), place.read("rejects.jsonl"))

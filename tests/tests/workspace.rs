@@ -10,6 +10,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 const FLOORS: &[&[&str]] = &[
     &["dfp-core", "dfp-abi"],
     &["dfp-prep", "dfp-models", "dfp-store", "dfp-plugin", "dfp-host"],
+    &["dfp-cuda-kernels"],
     &["dfp-sdk"],
     &["dfp-capi"],
     &["dfp-cli"],

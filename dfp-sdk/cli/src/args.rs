@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use dfp_sdk::SecretsConfig;
 use dfp_sdk::core::Result;
 use dfp_sdk::host::Secrets;
 use dfp_sdk::prep::sessionize::parse_length;
+use dfp_sdk::{DeviceChoice, SecretsConfig};
 use jiff::{SignedDuration, Timestamp};
 
 /// Digital fingerprinting: learn what each user normally does, explain what is not normal.
@@ -60,6 +60,8 @@ pub(crate) enum Command {
     /// Sessions of ordered events, and how unusual their order is.
     #[command(subcommand)]
     Sessions(SessionsCommand),
+    /// What there is to compute on: the processor, and CUDA devices in a program built for them.
+    Devices,
     /// Run one plugin for another process, which starts this and talks to it over stdin and stdout.
     #[command(hide = true)]
     PluginHost,
@@ -145,6 +147,9 @@ pub(crate) struct SelectionArgs {
     /// Run the plugin in a process of its own, sandboxed, as `source.isolate` in the pipeline file does.
     #[arg(long)]
     pub(crate) isolate: bool,
+    /// Compute on this: auto, cpu, cuda (every CUDA device) or cuda:0; in place of the pipeline file's choice.
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<DeviceChoice>,
 }
 
 /// Which models to train.

@@ -42,6 +42,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Plugin(command) => commands::plugin::run(cli, command),
         Command::Models(command) => commands::models::run(cli, command),
         Command::Sessions(command) => commands::sessions::run(cli, command),
+        Command::Devices => commands::devices::run(cli),
         Command::PluginHost => commands::plugin_host::run(cli),
     }
 }

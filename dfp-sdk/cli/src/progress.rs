@@ -123,6 +123,12 @@ impl Progress for Stderr {
     fn warn(&mut self, text: &str) {
         self.line(&format!("warning: {text}"));
     }
+
+    fn note(&mut self, text: &str) {
+        if self.show != Show::Nothing {
+            self.line(text);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,9 +4,11 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type};
 use dfp_core::{CancelToken, FitContext};
+use dfp_models::autoencoder::backend::{Backend, Cpu, Job};
 use dfp_models::autoencoder::features::{Encoding, Feature, Features, Prepared};
-use dfp_models::autoencoder::fit::{self, Training};
+use dfp_models::autoencoder::fit::{self, Trained, Training};
 use dfp_models::autoencoder::network::{Network, Shape};
+use dfp_models::autoencoder::scaler::Scaler;
 use dfp_models::autoencoder::{Autoencoder, Config, score};
 use serde_json::{Value, json};
 
@@ -42,6 +44,14 @@ impl<'a> Case<'a> {
         let network = network(&features, shape, &vector["initial_weights"]);
         let train = features.prepare(&batch).expect("the rows can be prepared");
         Self { vector, config, features, network, train }
+    }
+
+    /// Of a vector of kind `fit`.
+    fn of_fit(vector: &'a Value) -> Self {
+        let rows = index(&vector["n_train"]);
+        let mut case = Self::new(vector, |batch| batch.slice(0, rows));
+        case.config.epochs = index(&vector["epochs_requested"]);
+        case
     }
 
     /// Compares kinds, order, fill values, scalers and categories.
@@ -184,21 +194,21 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn check_statistics(&self, model: &Autoencoder, expected: &Value) {
-        for (feature, scaler) in self.features.list().iter().zip(model.loss_scalers()) {
+    fn check_statistics(&self, scalers: &[Scaler], expected: &Value, tolerance: f64) {
+        for (feature, scaler) in self.features.list().iter().zip(scalers) {
             let expected = &expected[&feature.name];
             let Some(mean) = expected.get("mean") else {
                 assert_eq!(expected["scaler"], "NullScaler", "{}", feature.name);
                 continue;
             };
-            let dfp_models::autoencoder::scaler::Scaler::Standard { mean: found, std } = scaler else {
+            let Scaler::Standard { mean: found, std } = scaler else {
                 panic!("{}: {scaler:?}", feature.name)
             };
             assert_close(
                 &format!("loss statistics of {}", feature.name),
                 &[*found, *std],
                 &[number(mean), number(&expected["std"])],
-                TOLERANCE,
+                tolerance,
             );
         }
     }
@@ -216,6 +226,36 @@ impl<'a> Case<'a> {
             let found: Vec<f64> = found.iter().map(|x| f64::from(*x)).collect();
             assert_close(&format!("{what} {name}"), &found, &expected, tolerance);
         }
+    }
+
+    /// Compares what a vector of kind `fit` says of a training run.
+    fn check_trained(&self, trained: &Trained, tolerance: f64) {
+        let vector = self.vector;
+        assert_eq!(trained.epochs, index(&vector["epochs_run"]), "epochs");
+        assert!(close(trained.learning_rate, number(&vector["lr_final"]), 1e-9), "learning rate");
+        let history = &trained.history;
+        let columns = |epochs: Vec<&[f64]>, f: usize| epochs.iter().map(|e| e[f]).collect::<Vec<_>>();
+        for (f, feature) in self.features.list().iter().enumerate() {
+            for (part, found) in [
+                ("train", history.train().collect()),
+                ("validation_swapped", history.validation_noisy().collect()),
+                ("validation_identity", history.validation().collect()),
+            ] {
+                let expected = flat(&vector["history"][part][&feature.name]);
+                let what = format!("history {part} of {}", feature.name);
+                assert_close(&what, &columns(found, f), &expected, tolerance);
+            }
+        }
+        self.check_weights("final", &trained.network.tensors(), &vector["final_weights"], tolerance);
+    }
+
+    /// Rows held out of the training of a vector of kind `fit`.
+    fn held_out(&self) -> Option<Prepared> {
+        let (rows, count) = (index(&self.vector["n_train"]), index(&self.vector["n_validation"]));
+        let all = table(&self.vector["train_table"]);
+        assert_eq!(all.num_rows(), rows + count);
+        let prepare = || self.features.prepare(&all.slice(rows, count)).expect("the rows can be prepared");
+        (count > 0).then(prepare)
     }
 
     fn model(&self, network: Network) -> Autoencoder {
@@ -365,7 +405,7 @@ pub(crate) fn ae(vector: &Value) -> usize {
     let eval = case.features.prepare(&table(&vector["eval_table"])).expect("the rows can be prepared");
     case.check_forward(&eval, &vector["eval_forward"]);
     let model = case.model(case.network.clone());
-    case.check_statistics(&model, &vector["loss_stats_initial_weights"]);
+    case.check_statistics(model.loss_scalers(), &vector["loss_stats_initial_weights"], TOLERANCE);
     case.check_results(&model, &vector["results_initial_weights"], TOLERANCE);
     if let Some(expected) = vector.get("gradients_step1") {
         for threads in [1, 3] {
@@ -379,6 +419,7 @@ pub(crate) fn ae(vector: &Value) -> usize {
     for (i, run) in optimisers.iter().enumerate() {
         check_steps(&case, &format!("optimiser {i}"), run);
     }
+    train_on(&Cpu, vector, TOLERANCE);
     4 + optimisers.len()
 }
 
@@ -401,7 +442,7 @@ fn check_steps(case: &Case<'_>, what: &str, run: &Value) {
         rate *= decay;
     }
     let model = case.model(training.into_network());
-    case.check_statistics(&model, &run["loss_stats_final"]);
+    case.check_statistics(model.loss_scalers(), &run["loss_stats_final"], TOLERANCE);
     if let Some(expected) = run.get("results_final") {
         case.check_results(&model, expected, TOLERANCE);
     }
@@ -409,36 +450,16 @@ fn check_steps(case: &Case<'_>, what: &str, run: &Value) {
 
 /// The training loop: history, early stopping, final weights, results.
 pub(crate) fn fit(vector: &Value) -> usize {
-    let rows = index(&vector["n_train"]);
-    let mut case = Case::new(vector, |batch| batch.slice(0, rows));
+    let case = Case::of_fit(vector);
     case.check_features();
-    case.config.epochs = index(&vector["epochs_requested"]);
-    let held_out = index(&vector["n_validation"]);
-    let all = table(&vector["train_table"]);
-    assert_eq!(all.num_rows(), rows + held_out);
-    let validation = case.features.prepare(&all.slice(rows, held_out)).expect("the rows can be prepared");
-    let validation = (held_out > 0).then_some(&validation);
+    let validation = case.held_out();
+    let validation = validation.as_ref();
     let cancel = CancelToken::default();
     for threads in [1, 2] {
         let network = case.network.clone();
         let trained = fit::train(network, &case.config, &case.train, validation, threads, &cancel);
         let trained = trained.expect("it trains");
-        assert_eq!(trained.epochs, index(&vector["epochs_run"]), "epochs");
-        assert!(close(trained.learning_rate, number(&vector["lr_final"]), 1e-9), "learning rate");
-        let history = &trained.history;
-        let columns = |epochs: Vec<&[f64]>, f: usize| epochs.iter().map(|e| e[f]).collect::<Vec<_>>();
-        for (f, feature) in case.features.list().iter().enumerate() {
-            for (part, found) in [
-                ("train", history.train().collect()),
-                ("validation_swapped", history.validation_noisy().collect()),
-                ("validation_identity", history.validation().collect()),
-            ] {
-                let expected = flat(&vector["history"][part][&feature.name]);
-                let what = format!("history {part} of {}", feature.name);
-                assert_close(&what, &columns(found, f), &expected, TOLERANCE);
-            }
-        }
-        case.check_weights("final", &trained.network.tensors(), &vector["final_weights"], TOLERANCE);
+        case.check_trained(&trained, TOLERANCE);
     }
     let context = FitContext::default();
     let (model, _) = Autoencoder::train(
@@ -450,11 +471,50 @@ pub(crate) fn fit(vector: &Value) -> usize {
         &context,
     )
     .expect("it trains");
-    case.check_statistics(&model, &vector["loss_stats"]);
+    case.check_statistics(model.loss_scalers(), &vector["loss_stats"], TOLERANCE);
+    train_on(&Cpu, vector, TOLERANCE);
     case.check_results(&model, &vector["results"], TRAINED_TOLERANCE);
     let loaded = Autoencoder::load(&model.to_bytes().expect("it saves")).expect("it loads");
     case.check_results(&loaded, &vector["results"], TRAINED_TOLERANCE);
     1
+}
+
+/// What a backend makes of the training runs of a vector of kind `ae` or `fit`: within `tolerance` what is written.
+pub(crate) fn train_on(backend: &dyn Backend, vector: &Value, tolerance: f64) -> usize {
+    let train = |case: &Case<'_>, config: &Config, validation: Option<&Prepared>| {
+        let job = Job { network: case.network.clone(), rows: &case.train, validation };
+        let mut answers = backend.train(config, vec![job], &FitContext::default());
+        answers.pop().expect("an answer for the job").expect("it trains")
+    };
+    if vector["kind"] == "fit" {
+        let case = Case::of_fit(vector);
+        let validation = case.held_out();
+        let (trained, scalers) = train(&case, &case.config, validation.as_ref());
+        case.check_trained(&trained, tolerance);
+        case.check_statistics(&scalers, &vector["loss_stats"], tolerance);
+        return 1;
+    }
+    let case = Case::new(vector, |batch| batch);
+    for (i, run) in list(&vector["optim"]).iter().enumerate() {
+        let settings = &run["settings"];
+        let config = Config {
+            optimizer: serde_json::from_value(optimizer(settings)).expect("a known optimiser"),
+            learning_rate: number(&settings["learning_rate"]),
+            learning_rate_decay: settings["learning_rate_decay"].as_f64().unwrap_or(1.0),
+            epochs: list(&run["net_loss"]).len(),
+            ..case.config.clone()
+        };
+        let (trained, scalers) = train(&case, &config, None);
+        let what = format!("optimiser {i} after {} steps", config.epochs);
+        let losses: Vec<f64> =
+            trained.history.train().map(|l| l.iter().sum::<f64>() / l.len() as f64).collect();
+        assert_close(&what, &losses, &flat(&run["net_loss"]), tolerance);
+        if let Some(expected) = run["weights_after"].get(config.epochs.to_string()) {
+            case.check_weights(&what, &trained.network.tensors(), expected, tolerance);
+        }
+        case.check_statistics(&scalers, &run["loss_stats_final"], tolerance);
+    }
+    list(&vector["optim"]).len()
 }
 
 /// Sizes of the default model of one user: three numbers, six texts of 19, 3, 5, 3, 3 and 4 values. Cases of other

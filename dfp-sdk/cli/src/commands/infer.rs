@@ -18,6 +18,7 @@ pub(crate) fn run(cli: &Cli, args: &InferArgs) -> Result<ExitCode> {
         config.infer.threshold = args.threshold;
     }
     config.infer.remember &= !args.forget;
+    config.infer.device = args.selection.device.unwrap_or(config.infer.device);
     let plugins = plugins(cli)?;
     let findings = config.infer.findings.clone();
     let run = Run::new(config, &plugins)?.choosing(choice(&args.selection)?).cancelled_by(cancel_on_signal());

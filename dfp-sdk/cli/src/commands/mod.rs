@@ -1,6 +1,7 @@
 //! One module per command, and what they share.
 
 pub(crate) mod demo;
+pub(crate) mod devices;
 pub(crate) mod generate;
 pub(crate) mod infer;
 pub(crate) mod models;

@@ -18,6 +18,7 @@ pub(crate) fn run(cli: &Cli, args: &TrainArgs) -> Result<ExitCode> {
             args::TrainUsers::Individual => TrainUsers::Individual,
         };
     }
+    config.train.device = args.selection.device.unwrap_or(config.train.device);
     let plugins = plugins(cli)?;
     let store = config.store.path.clone();
     let run = Run::new(config, &plugins)?.choosing(choice(&args.selection)?).cancelled_by(cancel_on_signal());

@@ -56,6 +56,11 @@ pub trait Backend: Send + Sync + Debug {
         context: &FitContext,
     ) -> Vec<dfp_core::Result<(Trained, Vec<Scaler>)>>;
 
+    /// What went wrong since the last call although every job got its answer, such as a device that failed.
+    fn take_failures(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Evaluates prepared rows.
     fn evaluate(&self, network: &Network, loss_scalers: &[Scaler], rows: &Prepared) -> Evaluated;
 }

@@ -1,12 +1,14 @@
 //! The `[model]` section of a pipeline file.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use dfp_core::Trainer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::DetectorTrainer;
+use crate::autoencoder::backend::{Backend, Cpu};
 use crate::autoencoder::{self, AutoencoderTrainer};
 use crate::{Error, Result, rarity};
 
@@ -103,9 +105,21 @@ impl Config {
     /// # Errors
     /// If a setting is unknown or cannot work, or no feature is named.
     pub fn trainer(&self, features: &[String]) -> dfp_core::Result<Box<dyn Trainer>> {
+        self.trainer_on(features, Arc::new(Cpu))
+    }
+
+    /// The same, training on `backend`.
+    ///
+    /// # Errors
+    /// As [`trainer`](Self::trainer).
+    pub fn trainer_on(
+        &self,
+        features: &[String],
+        backend: Arc<dyn Backend>,
+    ) -> dfp_core::Result<Box<dyn Trainer>> {
         Ok(match self.preset {
-            Preset::Default => Box::new(DetectorTrainer::new(self, features)?),
-            Preset::Morpheus => Box::new(AutoencoderTrainer::new(self.autoencoder()?, features)?),
+            Preset::Default => Box::new(DetectorTrainer::new(self, features)?.on(backend)),
+            Preset::Morpheus => Box::new(AutoencoderTrainer::new(self.autoencoder()?, features)?.on(backend)),
         })
     }
 

@@ -221,6 +221,12 @@ impl Detector {
         &self.network
     }
 
+    /// The same, its autoencoder scoring on `backend`.
+    #[must_use]
+    pub fn on(self, backend: Arc<dyn Backend>) -> Self {
+        Self { network: self.network.on(backend), ..self }
+    }
+
     /// Reads what [`Model::save`] wrote. Safe on any bytes.
     ///
     /// # Errors
