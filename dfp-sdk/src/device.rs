@@ -156,7 +156,7 @@ mod cuda {
 
     use super::{Arc, Backend, CudaDevice, Error, ErrorKind, Progress, Result};
 
-    fn failed(error: DeviceError) -> Error {
+    fn failed(error: &DeviceError) -> Error {
         Error::new(ErrorKind::Device, error.to_string())
     }
 
@@ -166,7 +166,7 @@ mod cuda {
 
     /// Every device that can be used; the first reason if there is none.
     fn usable() -> Result<Vec<Arc<dyn Device>>> {
-        let found = cuda::devices().map_err(failed)?;
+        let found = cuda::devices().map_err(|e| failed(&e))?;
         let (mut devices, mut reason) = (Vec::new(), None);
         for DeviceInfo { index, .. } in found {
             match cuda::open(index) {
@@ -175,7 +175,7 @@ mod cuda {
             }
         }
         match reason {
-            Some(error) if devices.is_empty() => Err(failed(error)),
+            Some(error) if devices.is_empty() => Err(failed(&error)),
             None if devices.is_empty() => {
                 Err(Error::new(ErrorKind::Device, "the CUDA driver sees no device"))
             }
@@ -204,14 +204,14 @@ mod cuda {
 
     pub(super) fn chosen(index: Option<usize>) -> Result<Arc<dyn Backend>> {
         let devices = match index {
-            Some(index) => vec![cuda::open(index).map_err(failed)?],
+            Some(index) => vec![cuda::open(index).map_err(|e| failed(&e))?],
             None => usable()?,
         };
         Ok(backend(devices))
     }
 
     pub(super) fn list() -> Result<Vec<CudaDevice>> {
-        let found = cuda::devices().map_err(failed)?;
+        let found = cuda::devices().map_err(|e| failed(&e))?;
         Ok(found.into_iter().map(describe).collect())
     }
 

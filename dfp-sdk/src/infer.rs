@@ -103,11 +103,16 @@ impl Run {
         let reader = FindingReader::new(threshold, self.feature_texts());
         let mut report = InferReport { threshold, ..InferReport::default() };
         let mut steps = Steps::default();
+        let known = |default| self.config.infer.known.unwrap_or(default);
         steps.time("score", || match &input {
             Input::Files(periods) => {
-                self.infer_files(&store, &backend, periods, reader, sinks, &mut report, progress)
+                let scorer = Scorer::new(self, &store, &backend, known(Known::Score));
+                self.infer_files(scorer, periods, reader, sinks, &mut report, progress)
             }
-            Input::Stream => self.infer_stream(&store, &backend, reader, sinks, &mut report, progress),
+            Input::Stream => {
+                let scorer = Scorer::new(self, &store, &backend, known(Known::Skip));
+                self.infer_stream(scorer, reader, sinks, &mut report, progress)
+            }
         })?;
         tell_failures(&*backend, &mut report.counters, progress);
         report.steps = steps.0;
@@ -116,8 +121,7 @@ impl Run {
 
     fn infer_files(
         &self,
-        store: &Store,
-        backend: &Arc<dyn Backend>,
+        mut scorer: Scorer<'_>,
         periods: &[Vec<String>],
         reader: FindingReader,
         sinks: &mut [&mut dyn Sink],
@@ -127,7 +131,6 @@ impl Run {
         let mut findings = FindingsSink::create(&self.config.infer.findings, reader)?;
         let reject_file = self.reject_file()?;
         let warnings = Warnings::default();
-        let mut scorer = Scorer::new(self, store, backend, self.config.infer.known.unwrap_or(Known::Score));
         progress.begin("scoring", Some(periods.iter().map(Vec::len).sum::<usize>() as u64), "files");
         for period in periods {
             let host = self.host(reject_file.clone().map(|file| file as RejectLines), &warnings)?;
@@ -137,7 +140,7 @@ impl Run {
             let (groups, used) = scorer.score(&loaded, &*host, &mut with(&mut findings, sinks))?;
             drop(loaded);
             if self.config.infer.remember {
-                let mut publication = store.publication()?;
+                let mut publication = scorer.store.publication()?;
                 self.extend_histories(&mut publication, &groups, &*host)?;
                 publication.commit()?;
             }
@@ -160,8 +163,7 @@ impl Run {
 
     fn infer_stream(
         &self,
-        store: &Store,
-        backend: &Arc<dyn Backend>,
+        mut scorer: Scorer<'_>,
         reader: FindingReader,
         sinks: &mut [&mut dyn Sink],
         report: &mut InferReport,
@@ -172,13 +174,12 @@ impl Run {
                         history before its position moves on";
             return Err(Error::new(ErrorKind::InvalidConfig, what));
         }
-        let ledger = Ledger::open(self, store)?;
+        let ledger = Ledger::open(self, scorer.store)?;
         let warnings = Warnings::default();
         let rejects: Arc<Mutex<Vec<u8>>> = Arc::default();
         let host =
             self.host(self.config.rejects.is_some().then(|| rejects.clone() as RejectLines), &warnings)?;
         let mut feed = self.feed(Reader::Infer, &host, ledger.resume()?)?;
-        let mut scorer = Scorer::new(self, store, backend, self.config.infer.known.unwrap_or(Known::Skip));
         let mut findings = FindingLines::new(reader);
         let mut used = 0;
         progress.begin("scoring", None, "records");

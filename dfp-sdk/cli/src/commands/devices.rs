@@ -27,20 +27,16 @@ fn line(device: &CudaDevice) -> String {
         Some(free) => format!("{:.1} of {:.1} GiB free", gib(free), gib(device.memory)),
         None => format!("{:.1} GiB", gib(device.memory)),
     };
-    let mut line = format!(
-        "{:<6}  {}, compute capability {}, {} multiprocessors, {memory}",
+    let driver = device.driver.iter().map(|version| format!(", driver of CUDA {version}"));
+    let unusable = device.unusable.iter().map(|reason| format!("; cannot be used: {reason}"));
+    format!(
+        "{:<6}  {}, compute capability {}, {} multiprocessors, {memory}{}",
         format!("cuda:{}", device.index),
         device.name,
         device.capability,
-        device.multiprocessors
-    );
-    if let Some(version) = &device.driver {
-        line += &format!(", driver of CUDA {version}");
-    }
-    if let Some(reason) = &device.unusable {
-        line += &format!("; cannot be used: {reason}");
-    }
-    line
+        device.multiprocessors,
+        driver.chain(unusable).collect::<String>()
+    )
 }
 
 #[cfg(test)]
