@@ -45,10 +45,7 @@ impl<'d> Evaluation<'d> {
         let (mut networks, mut columns) = (Networks::default(), Columns::default());
         networks.add(network.shape());
         columns.add(rows, rows.rows, 0);
-        let mut weights = vec![0.0; networks.weights];
-        pack(network, &mut weights);
-        let (values, codes) = columns.fill(std::iter::once(rows));
-        let (values, codes) = (arrays.put(&values)?, arrays.put(&codes)?);
+        let (values, codes) = columns.put(&mut arrays, std::iter::once(rows))?;
         let tiles = tiles_of(std::iter::once(rows.rows), precision.tile_rows());
         let blocks = blocks_of(precision, device.info(), tiles.len());
         let scratch_of_block = scratch_of_block(precision, networks.widest);
@@ -61,7 +58,7 @@ impl<'d> Evaluation<'d> {
             categories: arrays.put(&networks.categories)?,
             rows: arrays.put(&columns.rows)?,
             tiles: arrays.put(&tiles)?,
-            weights: arrays.put(&weights)?,
+            weights: arrays.put_parts(networks.weights, std::iter::once(network), pack)?,
             values,
             target_values: values,
             codes,
@@ -106,7 +103,7 @@ impl<'d> Evaluation<'d> {
     }
 
     fn table(&mut self, address: u64) -> Result<Array2<f32>> {
-        let values = self.arrays.read(address, self.size.0 * self.size.1)?;
+        let values = self.arrays.read(address, 0, self.size.0 * self.size.1)?;
         Ok(Array2::from_shape_vec(self.size, values).expect("as many as there are cells"))
     }
 }

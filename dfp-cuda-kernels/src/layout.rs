@@ -4,7 +4,9 @@ use dfp_models::autoencoder::activation::Activation;
 use dfp_models::autoencoder::features::Prepared;
 use dfp_models::autoencoder::network::{Network, Shape};
 
+use crate::device::Result;
 use crate::group::{self, Category, Linear, Rows, Tile, padded};
+use crate::memory::Arrays;
 
 /// Takes room for `count` numbers at the end of an arena; answers with its start. Starts stay at 16 bytes.
 pub(crate) fn take(arena: &mut usize, count: usize) -> u64 {
@@ -76,6 +78,13 @@ impl Networks {
         &self.layers[network.first_layer as usize..][..network.layers as usize]
     }
 
+    /// Where a network's weights start, and how many they are.
+    pub(crate) fn weights_of(&self, nth: usize) -> (usize, usize) {
+        let first = self.list[nth].weights as usize;
+        let end = self.list.get(nth + 1).map_or(self.weights, |next| next.weights as usize);
+        (first, end - first)
+    }
+
     /// The categories of a network.
     pub(crate) fn categories_of(&self, nth: usize) -> &[Category] {
         let network = self.list[nth];
@@ -83,17 +92,13 @@ impl Networks {
     }
 }
 
-/// Writes a network's weights to the start of `room`, rows at 16 bytes.
-pub(crate) fn pack(network: &Network, room: &mut [f32]) {
-    let mut start = 0;
-    for (_, [rows, columns], values) in network.tensors() {
-        let stride = padded(columns);
-        for (row, values) in
-            room[start..start + rows * stride].chunks_exact_mut(stride).zip(values.chunks_exact(columns))
-        {
-            row[..columns].copy_from_slice(values);
+/// Appends a network's weights, rows at 16 bytes.
+pub(crate) fn pack(network: &Network, weights: &mut Vec<f32>) {
+    for (_, [_, columns], values) in network.tensors() {
+        for row in values.chunks_exact(columns) {
+            weights.extend_from_slice(row);
+            weights.resize(weights.len() + padded(columns) - columns, 0.0);
         }
-        take(&mut start, rows * stride);
     }
 }
 
@@ -131,22 +136,21 @@ impl Columns {
         });
     }
 
-    /// The arenas' content.
-    pub(crate) fn fill<'a>(&self, all: impl Iterator<Item = &'a Prepared>) -> (Vec<f32>, Vec<u32>) {
-        let (mut values, mut codes) = (vec![0.0; self.values], vec![0; self.codes]);
-        for (place, rows) in self.rows.iter().zip(all) {
-            fill_columns(&mut values[place.values as usize..], &rows.values);
-            fill_columns(&mut codes[place.codes as usize..], &rows.codes);
-        }
-        (values, codes)
+    /// Brings the rows over; answers with the arenas of values and codes.
+    pub(crate) fn put<'a>(
+        &self,
+        arrays: &mut Arrays<'_>,
+        all: impl Iterator<Item = &'a Prepared> + Clone,
+    ) -> Result<(u64, u64)> {
+        let values = arrays.put_parts(self.values, all.clone(), |rows, part| append(&rows.values, part))?;
+        let codes = arrays.put_parts(self.codes, all, |rows, part| append(&rows.codes, part))?;
+        Ok((values, codes))
     }
 }
 
-fn fill_columns<T: Copy>(arena: &mut [T], columns: &[Vec<T>]) {
-    let mut start = 0;
+fn append<T: Copy>(columns: &[Vec<T>], part: &mut Vec<T>) {
     for column in columns {
-        arena[start..start + column.len()].copy_from_slice(column);
-        start += column.len();
+        part.extend_from_slice(column);
     }
 }
 

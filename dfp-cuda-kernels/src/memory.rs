@@ -3,6 +3,9 @@
 use crate::device::{Device, Launch, Memory, Queue, Result};
 use crate::group::{Plain, bytes_of, bytes_of_mut};
 
+/// Bytes brought over at a time: enough for the bus to be busy, few beside what a device holds.
+const PIECE: usize = 32 << 20;
+
 /// Arrays on a device, by their addresses, and the queue that works on them.
 pub(crate) struct Arrays<'d> {
     device: &'d dyn Device,
@@ -39,12 +42,40 @@ impl<'d> Arrays<'d> {
         Ok(address)
     }
 
-    /// The first values of the array at an address.
-    pub(crate) fn read<T: Plain>(&mut self, address: u64, count: usize) -> Result<Vec<T>> {
+    /// An array of `count` values, brought over piece by piece: each of `parts` is asked to append its values to a list, and starts
+    /// at 16 bytes.
+    pub(crate) fn put_parts<T: Plain, P>(
+        &mut self,
+        count: usize,
+        parts: impl Iterator<Item = P>,
+        append: impl Fn(P, &mut Vec<T>),
+    ) -> Result<u64> {
+        let address = self.room::<T>(count)?;
+        let memory = self.memories.last().expect("just pushed");
+        let (mut piece, mut start) = (Vec::new(), 0);
+        let mut bring = |piece: &mut Vec<T>| {
+            let sent = self.queue.upload(memory, start, bytes_of(piece));
+            start += size_of_val(&piece[..]);
+            piece.clear();
+            sent
+        };
+        for part in parts {
+            append(part, &mut piece);
+            piece.resize(piece.len().next_multiple_of(4), T::default());
+            if size_of_val(&piece[..]) > PIECE {
+                bring(&mut piece)?;
+            }
+        }
+        bring(&mut piece)?;
+        Ok(address)
+    }
+
+    /// Values of the array at an address, from the one of this number on.
+    pub(crate) fn read<T: Plain>(&mut self, address: u64, first: usize, count: usize) -> Result<Vec<T>> {
         let mut values = vec![T::default(); count];
         let memory =
             self.memories.iter().find(|memory| memory.address() == address).expect("an array of these");
-        self.queue.download(memory, 0, bytes_of_mut(&mut values))?;
+        self.queue.download(memory, first * size_of::<T>(), bytes_of_mut(&mut values))?;
         Ok(values)
     }
 

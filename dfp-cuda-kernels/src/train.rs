@@ -260,19 +260,15 @@ fn training(
     layout: &Layout,
 ) -> Result<group::Training, DeviceError> {
     let networks = &layout.networks;
-    let mut weights = vec![0.0; networks.weights];
-    for (job, network) in jobs.iter().zip(&networks.list) {
-        pack(&job.network, &mut weights[network.weights as usize..]);
-    }
     let started = Progress {
         rate: config.learning_rate,
         previous: f64::INFINITY,
         state: if config.epochs == 0 { FINISHED } else { 0 },
         ..Progress::default()
     };
-    let (values, codes) = layout.rows.fill(jobs.iter().map(|job| job.rows));
+    let (values, codes) = layout.rows.put(arrays, jobs.iter().map(|job| job.rows))?;
     let watched = jobs.iter().filter_map(|job| job.validation);
-    let (watched_values, watched_codes) = layout.watched.fill(watched);
+    let (watched_values, watched_codes) = layout.watched.put(arrays, watched)?;
     let batches = layout.learning.iter().map(|learning| learning.batch as usize);
     Ok(group::Training {
         networks: arrays.put(&networks.list)?,
@@ -283,24 +279,24 @@ fn training(
         progress: arrays.put(&vec![started; jobs.len()])?,
         tiles: arrays.put(&tiles_of(batches, precision.tile_rows()))?,
         pieces: arrays.put(&layout.pieces)?,
-        weights: arrays.put(&weights)?,
+        weights: arrays.put_parts(networks.weights, jobs.iter(), |job, part| pack(&job.network, part))?,
         first_memory: arrays.zeros::<f32>(layout.memories[0])?,
         second_memory: arrays.zeros::<f32>(layout.memories[1])?,
         largest_memory: arrays.zeros::<f32>(layout.memories[2])?,
-        values: arrays.put(&values)?,
-        codes: arrays.put(&codes)?,
-        noisy_values: arrays.room::<f32>(values.len())?,
-        noisy_codes: arrays.room::<u32>(codes.len())?,
+        values,
+        codes,
+        noisy_values: arrays.room::<f32>(layout.rows.values)?,
+        noisy_codes: arrays.room::<u32>(layout.rows.codes)?,
         order: arrays.room::<u32>(layout.order)?,
         scratch: arrays.room::<f32>(layout.scratch)?,
         losses: arrays.room::<f32>(layout.losses)?,
         sums: arrays.room::<f64>(layout.sums)?,
         history: arrays.room::<f64>(layout.history)?,
         watched: arrays.put(&layout.watched.rows)?,
-        watched_values: arrays.put(&watched_values)?,
-        watched_codes: arrays.put(&watched_codes)?,
-        watched_noisy_values: arrays.room::<f32>(watched_values.len())?,
-        watched_noisy_codes: arrays.room::<u32>(watched_codes.len())?,
+        watched_values,
+        watched_codes,
+        watched_noisy_values: arrays.room::<f32>(layout.watched.values)?,
+        watched_noisy_codes: arrays.room::<u32>(layout.watched.codes)?,
         noisy_losses: arrays.room::<f32>(layout.watched_losses)?,
         clean_losses: arrays.room::<f32>(layout.watched_losses)?,
         settings: settings(config, layout.validated),
@@ -427,7 +423,7 @@ impl Resident<'_> {
         } else {
             (&self.layout.all_rows, self.layout.all_losses)
         };
-        let losses: Vec<f32> = self.arrays.read(argument.losses, count)?;
+        let losses: Vec<f32> = self.arrays.read(argument.losses, 0, count)?;
         let fit = |(rows, features): (&Rows, usize)| {
             let losses = &losses[rows.losses as usize..][..rows.rows as usize * features];
             let scaler = |feature: usize| {
@@ -441,7 +437,7 @@ impl Resident<'_> {
     }
 
     fn standard_scalers(&mut self, scales: u64) -> Result<Vec<Vec<Scaler>>, DeviceError> {
-        let scales: Vec<Scale> = self.arrays.read(scales, self.layout.scales)?;
+        let scales: Vec<Scale> = self.arrays.read(scales, 0, self.layout.scales)?;
         let mut scalers = scales.into_iter().map(|Scale { mean, width }| {
             let scaler = Scaler::Standard { mean, std: width };
             if scaler.is_valid() { scaler } else { Scaler::None {} }
@@ -456,9 +452,8 @@ impl Resident<'_> {
 
     /// Brings back what was learned.
     fn outcomes(&mut self, scalers: Vec<Vec<Scaler>>) -> Result<Vec<Outcome>, DeviceError> {
-        let weights: Vec<f32> = self.arrays.read(self.training.weights, self.layout.networks.weights)?;
-        let history: Vec<f64> = self.arrays.read(self.training.history, self.layout.history)?;
-        let progress: Vec<Progress> = self.arrays.read(self.training.progress, self.jobs.len())?;
+        let history: Vec<f64> = self.arrays.read(self.training.history, 0, self.layout.history)?;
+        let progress: Vec<Progress> = self.arrays.read(self.training.progress, 0, self.jobs.len())?;
         let mut outcomes = Vec::with_capacity(self.jobs.len());
         for (nth, (progress, scalers)) in progress.iter().zip(scalers).enumerate() {
             let epochs = progress.epoch as usize;
@@ -466,8 +461,9 @@ impl Resident<'_> {
                 let text = format!("entity {nth} of {} is in state {}", self.jobs.len(), progress.state);
                 return Err(DeviceError::Failed { call: "training".into(), text });
             }
-            let first = self.layout.networks.list[nth].weights as usize;
-            let network = unpack(self.jobs[nth].network.shape(), &weights[first..]);
+            let (first, size) = self.layout.networks.weights_of(nth);
+            let weights: Vec<f32> = self.arrays.read(self.training.weights, first, size)?;
+            let network = unpack(self.jobs[nth].network.shape(), &weights);
             let network = network.filter(|_| progress.state != DIVERGED);
             let kept = if progress.state == STOPPED { epochs - 1 } else { epochs };
             outcomes.push(match network {
