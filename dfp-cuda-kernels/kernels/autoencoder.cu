@@ -53,7 +53,6 @@ KERNEL(deal, THREADS, 1, Training) {
     unsigned count = settings.shuffle_rows ? rows.rows : learning.batches;
     unsigned *partners = shared, *items = count <= SHUFFLED_IN_SHARED ? shared + THREADS : order;
     for (unsigned i = threadIdx.x; i < count; i += THREADS) items[i] = i;
-    __syncthreads();
     shuffle(settings.seed, progress.epoch, items, count, partners);
     if (items != order) {
         for (unsigned i = threadIdx.x; i < count; i += THREADS) order[i] = items[i];
@@ -312,10 +311,7 @@ template <class Precision> __device__ inline void evaluate_of(const Evaluation &
         pass.codes = argument.codes + rows.codes;
         pass.target_values = argument.target_values + rows.values;
         pass.target_codes = argument.target_codes + rows.codes;
-        pass.order = nullptr;
         pass.activations = argument.scratch + (size_t)blockIdx.x * argument.scratch_of_block;
-        pass.derivatives = pass.slopes = nullptr;
-        pass.capacity = 0;
         pass.turn = argument.scratch_of_block / 2;
         size_t first = rows.losses + (size_t)tile.first * pass.features();
         pass.losses = argument.losses + first;

@@ -23,11 +23,11 @@ struct Pass {
     // Columns of targets, and which row a position has; null if its own.
     const float *target_values;
     const unsigned *target_codes;
-    const unsigned *order;
+    const unsigned *order = nullptr;
     // Room for what enters every layer, of `capacity` rows, of which these start at `first_row`; for derivatives and slopes the
     // same, where they are kept. With a capacity of 0 there is room for two layers only, which take turns.
-    float *activations, *derivatives, *slopes;
-    size_t capacity, first_row, turn;
+    float *activations, *derivatives = nullptr, *slopes = nullptr;
+    size_t capacity = 0, first_row = 0, turn = 0;
     // `[count][features]`.
     float *losses;
 

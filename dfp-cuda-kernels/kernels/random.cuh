@@ -33,7 +33,8 @@ __device__ inline unsigned below(unsigned word, unsigned n) { return __umulhi(wo
 // A word as a number strictly between 0 and 1.
 __device__ inline double unit(unsigned word) { return ((double)word + 0.5) / 4294967296.0; }
 
-// Puts `items`, which are 0, 1, 2 and so on, into the random order of one epoch: Fisher-Yates from the end. Partners are drawn by
+// Puts `items`, which are 0, 1, 2 and so on, into the random order of one epoch: Fisher-Yates from the end. Its first barrier also
+// waits for the items. Partners are drawn by
 // all threads, a block's worth at a time, to `partners`; the swaps depend on each other and are made by one.
 __device__ inline void shuffle(
     unsigned long long seed, unsigned epoch, unsigned *items, unsigned count, unsigned *partners
