@@ -6,7 +6,7 @@ use dfp_core::{Error, ErrorKind, Result};
 use dfp_host::{Policy, PublicKey, Secrets};
 use serde::{Deserialize, Serialize};
 
-use crate::device::DeviceChoice;
+use crate::device::{DeviceChoice, Precision};
 
 /// A pipeline file. Paths in it are relative to the working directory.
 ///
@@ -209,11 +209,19 @@ pub struct TrainConfig {
     pub threads: usize,
     /// What to train on: `auto`, `cpu`, `cuda`, `cuda:0`.
     pub device: DeviceChoice,
+    /// How CUDA devices compute.
+    pub precision: Precision,
 }
 
 impl Default for TrainConfig {
     fn default() -> Self {
-        Self { users: TrainUsers::All, generic_rows: 250_000, threads: 0, device: DeviceChoice::Auto }
+        Self {
+            users: TrainUsers::All,
+            generic_rows: 250_000,
+            threads: 0,
+            device: DeviceChoice::Auto,
+            precision: Precision::Fp32,
+        }
     }
 }
 
@@ -237,6 +245,8 @@ pub struct InferConfig {
     pub threads: usize,
     /// What to score on: `auto`, `cpu`, `cuda`, `cuda:0`.
     pub device: DeviceChoice,
+    /// How CUDA devices compute.
+    pub precision: Precision,
 }
 
 /// What inference does with records that the stored history holds already.
@@ -260,6 +270,7 @@ impl Default for InferConfig {
             known: None,
             threads: 0,
             device: DeviceChoice::Auto,
+            precision: Precision::Fp32,
         }
     }
 }
@@ -345,6 +356,7 @@ mod tests {
             ("period_records = 0", "source.period_records"),
             ("[train]\ndevice = \"gpu\"", "write auto, cpu, cuda"),
             ("[infer]\ndevice = 0", "line 4"),
+            ("[train]\nprecision = \"fp16\"", "fp32"),
         ] {
             let error = PipelineConfig::from_toml(&format!("[source]\nplugin = \"azure-ad\"\n{text}"));
             let error = error.expect_err(text);

@@ -98,7 +98,7 @@ impl Run {
             let what = format!("{} holds no model; run `dfp train` first", self.config.store.path.display());
             return Err(Error::new(ErrorKind::NotFound, what));
         }
-        let backend = self.config.infer.device.open(progress)?;
+        let backend = self.config.infer.device.open(self.config.infer.precision, progress)?;
         let threshold = self.config.infer.threshold.unwrap_or_else(|| self.config.model.default_threshold());
         let reader = FindingReader::new(threshold, self.feature_texts());
         let mut report = InferReport { threshold, ..InferReport::default() };

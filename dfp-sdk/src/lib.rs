@@ -45,7 +45,7 @@ pub use config::{
     StoreConfig, TrainConfig, TrainUsers, Unreadable,
 };
 #[cfg(feature = "runs")]
-pub use device::{CudaDevice, DEVICE_FAILURES, DeviceChoice, Devices, devices};
+pub use device::{CudaDevice, DEVICE_FAILURES, DeviceChoice, Devices, Precision, devices};
 pub use dfp_core as core;
 #[cfg(feature = "plugins")]
 pub use dfp_host as host;

@@ -91,7 +91,7 @@ impl Run {
     /// error; it is in the report.
     pub fn train(&self, progress: &mut dyn Progress) -> Result<TrainReport> {
         let input = self.input()?;
-        let backend = self.config.train.device.open(progress)?;
+        let backend = self.config.train.device.open(self.config.train.precision, progress)?;
         let trainer = self.config.model.trainer_on(&self.profile.features, backend.clone())?;
         let store = Store::open(&self.config.store.path)?;
         let mut publication = store.publication()?;
