@@ -157,6 +157,24 @@ inline void mma_bf16(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[
     emulator::together(request);
 }
 
+// Hopper's tensor cores, which read operands from shared memory themselves: here each thread computes what it will have of the
+// product. Rows have 128 bytes; of every eight, row r has its pieces of 16 bytes in the order of their number xor r.
+inline void publish() {}
+inline void wgmma_begin() {}
+inline void wgmma_end() {}
+inline float wgmma_operand(const unsigned char *rows, unsigned row, unsigned column) {
+    uint16_t bits;
+    memcpy(&bits, rows + row * 128 + ((column / 8) ^ (row % 8)) * 16 + column % 8 * 2, 2);
+    return __uint_as_float((unsigned)bits << 16);
+}
+inline void wgmma_bf16(float (&c)[64], const unsigned char *a, const unsigned char *b, unsigned step) {
+    unsigned lane = threadIdx.x % 32, first = threadIdx.x / 32 % 4 * 16 + lane / 4;
+    for (unsigned i = 0; i < 64; i++) {
+        unsigned row = first + i / 2 % 2 * 8, column = i / 4 * 8 + lane % 4 * 2 + i % 2;
+        for (unsigned k = step * 16; k < step * 16 + 16; k++) c[i] += wgmma_operand(a, row, k) * wgmma_operand(b, column, k);
+    }
+}
+
 // Two f32, rounded to the nearest bf16 (ties to even; every NaN becomes the same one), in one register.
 inline unsigned pack_bf16(float low, float high) {
     auto round = [](float value) {

@@ -1,6 +1,6 @@
 //! How many users a second a CUDA device trains, and how many rows it scores: one JSON line per measurement, on stdout.
 //!
-//!     bench [--device N] [--users 1,100,10000] [--rows 300,2000,10000] [--network default,wide] [--precision fp32,bf16x3,bf16]
+//!     bench [--device N] [--users 1,100,10000] [--rows 300,2000,10000] [--network default,wide] [--precision fp32,bf16x3,bf16,wgmma]
 //!
 //! `default` is the reference's network of one user: three numbers and six texts, layers of 512, 500 and 512; `wide` has 800 numbers
 //! in and out instead. A user's time is that of everything: bringing the rows over, 30 epochs, the losses' statistics, bringing the
@@ -67,7 +67,8 @@ fn precision(name: &str) -> Result<Precision, String> {
         "fp32" => Ok(Precision::Fp32),
         "bf16x3" => Ok(Precision::Bf16x3),
         "bf16" => Ok(Precision::Bf16),
-        other => Err(format!("{other} is no precision: fp32, bf16x3, bf16")),
+        "wgmma" => Ok(Precision::Wgmma),
+        other => Err(format!("{other} is no precision: fp32, bf16x3, bf16, wgmma")),
     }
 }
 

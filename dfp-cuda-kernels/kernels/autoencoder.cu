@@ -381,3 +381,7 @@ static_assert(sizeof(Room<Fp32>) == 34816 && sizeof(Room<Bf16x3>) == 69632 && si
 IN_PRECISION(fp32, Fp32, 2)
 IN_PRECISION(bf16x3, Bf16x3, 1)
 IN_PRECISION(bf16, Bf16, 2)
+#ifdef WGMMA
+static_assert(sizeof(Room<Wgmma>) == 69632, "as launched");
+IN_PRECISION(wgmma, Wgmma, 1)
+#endif

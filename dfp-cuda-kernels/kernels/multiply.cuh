@@ -270,6 +270,103 @@ template <int PARTS> struct TensorCores {
 typedef TensorCores<1> Bf16;
 typedef TensorCores<2> Bf16x3;
 
+#ifdef WGMMA
+
+// Hopper's tensor cores: as Bf16, by warpgroups that read operands from shared memory. Tiles of 128x128 numbers, 64 deep; a
+// warpgroup has 64x128 of the sums.
+struct Wgmma {
+    static const int M = 128, N = 128, DEPTH = 64;
+    // Units of 8 numbers that a thread brings of a tile.
+    static const int UNITS = 128 * DEPTH / 8 / THREADS;
+
+    // Rows of 128 bytes, the 16-byte pieces of row r in the order of their number xor r modulo 8.
+    template <int R> struct Tile {
+        unsigned char at[R * DEPTH * 2];
+    };
+    struct Buffer {
+        Tile<M> a;
+        Tile<N> b;
+    };
+    template <int R> struct Registers {
+        float4 quad[UNITS][2];
+    };
+    struct Sums {
+        float at[64];
+    };
+
+    // Of a unit: the first of four rows, and a pair of columns. Neighbouring threads differ in both, for the banks' sake.
+    __device__ static unsigned rows_of(unsigned nth) { return (nth % 8 + nth / 32 % 4 * 8) * 4; }
+    __device__ static unsigned pair_of(unsigned nth) { return nth / 8 % 4 + nth / 128 * 4; }
+
+    template <int R, Order order>
+    __device__ static void fetch(Registers<R> &registers, const Matrix &matrix, unsigned row, unsigned column) {
+#pragma unroll
+        for (int i = 0; i < UNITS; i++) {
+            unsigned nth = threadIdx.x + i * THREADS;
+#pragma unroll
+            for (int half = 0; half < 2; half++) {
+                registers.quad[i][half] =
+                    order == ROW_MAJOR
+                        ? quad_of<ROW_MAJOR>(matrix, row + nth / 8, column + nth % 8 * 8 + half * 4)
+                        : quad_of<COLUMN_MAJOR>(matrix, row + rows_of(nth), column + pair_of(nth) * 2 + half);
+            }
+        }
+    }
+
+    template <int R> __device__ static unsigned char *piece(Tile<R> &tile, unsigned row, unsigned number) {
+        return tile.at + row * 128 + (number ^ (row % 8)) * 16;
+    }
+
+    template <int R> __device__ static void put_pair(Tile<R> &tile, unsigned row, unsigned pair, float low, float high) {
+        *reinterpret_cast<unsigned *>(piece(tile, row, pair / 4) + pair % 4 * 4) = pack_bf16(low, high);
+    }
+
+    template <int R, Order order> __device__ static void put(Tile<R> &tile, const Registers<R> &registers) {
+#pragma unroll
+        for (int i = 0; i < UNITS; i++) {
+            unsigned nth = threadIdx.x + i * THREADS;
+            float4 first = registers.quad[i][0], second = registers.quad[i][1];
+            if (order == ROW_MAJOR) {
+                *reinterpret_cast<uint4 *>(piece(tile, nth / 8, nth % 8)) =
+                    make_uint4(pack_bf16(first.x, first.y), pack_bf16(first.z, first.w), pack_bf16(second.x, second.y),
+                        pack_bf16(second.z, second.w));
+            } else {
+                unsigned row = rows_of(nth), pair = pair_of(nth);
+                put_pair(tile, row, pair, first.x, second.x);
+                put_pair(tile, row + 1, pair, first.y, second.y);
+                put_pair(tile, row + 2, pair, first.z, second.z);
+                put_pair(tile, row + 3, pair, first.w, second.w);
+            }
+        }
+        publish();
+    }
+
+    __device__ static void add(Sums &sums, const Buffer &buffer, unsigned rows) {
+        unsigned first = threadIdx.x / 128 * 64;
+        if (first >= rows) return;
+        wgmma_begin();
+#pragma unroll
+        for (unsigned step = 0; step < DEPTH / 16; step++) wgmma_bf16(sums.at, buffer.a.at + first * 128, buffer.b.at, step);
+        wgmma_end();
+    }
+
+    __device__ static void clear(Sums &sums) {
+#pragma unroll
+        for (int i = 0; i < 64; i++) sums.at[i] = 0;
+    }
+
+    __device__ static void put_sums(float *out, const Sums &sums) {
+        unsigned lane = threadIdx.x % 32, m = threadIdx.x / 32 * 16 + lane / 4, n = lane % 4 * 2;
+#pragma unroll
+        for (int i = 0; i < 64; i += 2) {
+            float2 *to = reinterpret_cast<float2 *>(&out[(m + i / 2 % 2 * 8) * SUMS_STRIDE + n + i / 4 * 8]);
+            *to = make_float2(sums.at[i], sums.at[i + 1]);
+        }
+    }
+};
+
+#endif
+
 // Shared memory of a block: two buffers while it multiplies, and the sums when it is done.
 template <class Precision> union Room {
     typename Precision::Buffer buffers[2];

@@ -107,7 +107,12 @@ impl CudaBackend {
         let room = self.room();
         let plan = |nth: &usize| {
             let job = &jobs[*nth];
-            let layout = Layout::of(config, self.precision, first.device.info(), std::slice::from_ref(job));
+            let layout = Layout::of(
+                config,
+                self.precision.on(first.device.info()),
+                first.device.info(),
+                std::slice::from_ref(job),
+            );
             (*nth, job.validation.is_some(), layout.steps(), layout.bytes())
         };
         let fits = |nth: &usize| {
@@ -158,8 +163,9 @@ impl CudaBackend {
                 group
             };
             let chosen: Vec<Job<'_>> = group.iter().map(|nth| jobs[*nth].clone()).collect();
-            let layout = Layout::of(config, self.precision, slot.device.info(), &chosen);
-            match train(&*slot.device, self.precision, config, &chosen, &layout, &context.cancel) {
+            let precision = self.precision.on(slot.device.info());
+            let layout = Layout::of(config, precision, slot.device.info(), &chosen);
+            match train(&*slot.device, precision, config, &chosen, &layout, &context.cancel) {
                 Ok(outcomes) => {
                     failures_in_a_row = 0;
                     self.on_device.fetch_add(group.len(), Ordering::Relaxed);

@@ -41,6 +41,7 @@ impl<'d> Evaluation<'d> {
         loss_scalers: &[Scaler],
         rows: &Prepared,
     ) -> Result<Self> {
+        let precision = precision.on(device.info());
         let mut arrays = Arrays::new(device)?;
         let (mut networks, mut columns) = (Networks::default(), Columns::default());
         networks.add(network.shape());

@@ -1,6 +1,6 @@
 //! The kernels, in the precisions there are.
 
-use crate::device::Kernel;
+use crate::device::{DeviceInfo, Kernel};
 
 /// Threads of a block; `THREADS` of the kernels.
 const THREADS: u32 = 256;
@@ -15,32 +15,39 @@ pub enum Precision {
     Bf16x3,
     /// On tensor cores, operands rounded to bf16: errors of up to 2^-9 of an operand.
     Bf16,
+    /// The same with the instructions of compute capability 9.0; on other devices as [`Bf16`](Self::Bf16).
+    Wgmma,
 }
 
 impl Precision {
     /// All there are.
-    pub const ALL: [Self; 3] = [Self::Fp32, Self::Bf16x3, Self::Bf16];
+    pub const ALL: [Self; 4] = [Self::Fp32, Self::Bf16x3, Self::Bf16, Self::Wgmma];
+
+    /// What a device has of it.
+    pub(crate) fn on(self, device: &DeviceInfo) -> Self {
+        if self == Self::Wgmma && device.capability != (9, 0) { Self::Bf16 } else { self }
+    }
 
     /// Rows of a tile that a block computes.
     pub(crate) fn tile_rows(self) -> usize {
         if self == Self::Fp32 { 64 } else { 128 }
     }
 
-    fn kernel(self, names: [&'static str; 3]) -> Kernel {
+    fn kernel(self, names: [&'static str; 4]) -> Kernel {
         let shared = if self == Self::Fp32 { 34_816 } else { 69_632 };
         Kernel { name: names[self as usize], threads: THREADS, shared }
     }
 
     pub(crate) fn pass(self) -> Kernel {
-        self.kernel(["pass_fp32", "pass_bf16x3", "pass_bf16"])
+        self.kernel(["pass_fp32", "pass_bf16x3", "pass_bf16", "pass_wgmma"])
     }
 
     pub(crate) fn learn(self) -> Kernel {
-        self.kernel(["learn_fp32", "learn_bf16x3", "learn_bf16"])
+        self.kernel(["learn_fp32", "learn_bf16x3", "learn_bf16", "learn_wgmma"])
     }
 
     pub(crate) fn evaluate(self) -> Kernel {
-        self.kernel(["evaluate_fp32", "evaluate_bf16x3", "evaluate_bf16"])
+        self.kernel(["evaluate_fp32", "evaluate_bf16x3", "evaluate_bf16", "evaluate_wgmma"])
     }
 }
 

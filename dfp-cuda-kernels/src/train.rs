@@ -159,8 +159,8 @@ pub(crate) fn scratch_of_block(precision: Precision, widest: usize) -> usize {
 
 /// Blocks that take so many tiles in turn.
 pub(crate) fn blocks_of(precision: Precision, device: &DeviceInfo, tiles: usize) -> usize {
-    // Those of bf16x3 fill a multiprocessor's registers alone.
-    let at_once = if precision == Precision::Bf16x3 { 1 } else { 2 };
+    // Some fill a multiprocessor's registers alone.
+    let at_once = if matches!(precision, Precision::Bf16x3 | Precision::Wgmma) { 1 } else { 2 };
     tiles.min(device.multiprocessors as usize * at_once)
 }
 

@@ -212,7 +212,8 @@ fn tensor_cores_train_as_well_as_their_precision_lets_them() {
     let Some(device) = device() else { return };
     let config = Config { optimizer: Optimizer::SGD, epochs: 1, ..small() };
     Case::new(config.clone(), &shapes()).check(&device, Precision::Bf16x3, 2e-4);
-    Case::new(config, &shapes()).check(&device, Precision::Bf16, 2e-2);
+    Case::new(config.clone(), &shapes()).check(&device, Precision::Bf16, 2e-2);
+    Case::new(config, &shapes()).check(&device, Precision::Wgmma, 2e-2);
 }
 
 #[test]
@@ -325,6 +326,31 @@ fn what_is_trained_together_and_in_which_order_changes_no_bit() {
     }
 }
 
+/// As what a fit prepares never does.
+#[test]
+fn rows_that_hold_no_numbers_diverge() {
+    let Some(device) = device() else { return };
+    let (entity, config) = (entity(2, 1, &[3], 40), small());
+    let network = entity.network(&config);
+    for (bad, place) in [(f32::NAN, 0), (f32::INFINITY, 0), (f32::NAN, 2), (f32::NEG_INFINITY, 1)] {
+        let mut rows = entity.rows(1, 40);
+        rows.values[place][17] = bad;
+        let train = |backend: &dyn Backend| {
+            let job = Job { network: network.clone(), rows: &rows, validation: None };
+            let mut answers = backend.train(&config, vec![job], &FitContext::default());
+            answers.remove(0).unwrap_err().to_string()
+        };
+        // The CPU may see it an epoch later.
+        for backend in [&CudaBackend::new(vec![device.clone()], Precision::Fp32) as &dyn Backend, &Cpu] {
+            assert!(
+                train(backend).contains("training diverged in epoch"),
+                "{bad} in {place}: {}",
+                train(backend)
+            );
+        }
+    }
+}
+
 #[test]
 fn weights_that_diverge_are_an_error_of_their_entity() {
     let Some(device) = device() else { return };
@@ -365,9 +391,12 @@ fn without_room_the_cpu_does_it() {
 #[test]
 fn rows_evaluate_as_on_the_cpu() {
     let Some(device) = device() else { return };
-    for (precision, tolerance) in
-        [(Precision::Fp32, 1e-5), (Precision::Bf16x3, 2e-4), (Precision::Bf16, 5e-2)]
-    {
+    for (precision, tolerance) in [
+        (Precision::Fp32, 1e-5),
+        (Precision::Bf16x3, 2e-4),
+        (Precision::Bf16, 5e-2),
+        (Precision::Wgmma, 5e-2),
+    ] {
         for entity in shapes() {
             let network = entity.network(&small());
             let rows = entity.rows(3, entity.rows * 2 + 1);
@@ -421,12 +450,14 @@ fn tensor_cores_round_operands_and_nothing_else() {
         (Precision::Fp32, two_layers(&network, &rows, f64::from)),
         (Precision::Bf16x3, two_layers(&network, &rows, two)),
         (Precision::Bf16, two_layers(&network, &rows, one)),
+        (Precision::Wgmma, two_layers(&network, &rows, one)),
     ] {
         let mut evaluation = Evaluation::new(&*device, precision, &network, &[], &rows).unwrap();
         evaluation.run(1).unwrap();
         let found = evaluation.results(&[]).unwrap().predicted;
         // A hidden number on the edge between two bf16 may fall on either side.
-        let tolerance = if precision == Precision::Bf16 { 2e-3 } else { 2e-5 };
+        let bf16 = matches!(precision, Precision::Bf16 | Precision::Wgmma);
+        let tolerance = if bf16 { 2e-3 } else { 2e-5 };
         let far: Vec<f64> = found.iter().zip(&wanted).map(|(a, b)| (f64::from(*a) - b).abs()).collect();
         let mean = far.iter().sum::<f64>() / far.len() as f64;
         assert!(far.iter().all(|far| *far < tolerance) && mean < 2e-6, "{precision:?}: mean {mean}");
@@ -459,7 +490,7 @@ fn sanitizers_have_nothing_to_say() {
     };
     for variant in [Variant::Address, Variant::Thread] {
         let Some(program) = Program::new(KERNELS, variant) else { return };
-        for precision in [Precision::Fp32, Precision::Bf16x3, Precision::Bf16] {
+        for precision in Precision::ALL {
             let device: Arc<dyn Device> = Arc::new(Emulated::new(&program, &Settings::default()));
             let backend = CudaBackend::new(vec![device.clone()], precision);
             let case = Case { watched: 35, ..Case::new(config.clone(), &entities) };

@@ -22,10 +22,11 @@ use serde_json::Value;
 /// How far from the reference's numbers, absolutely plus relatively, a precision may end after some steps (`ae`), and after whole
 /// runs with early stopping (`fit`): there bf16's roundings decide when to stop, and it goes ways of its own. Of Adam's first
 /// steps, which are all of one size, they turn some small ones around.
-const TOLERANCES: [(Precision, f64, Option<f64>); 3] = [
+const TOLERANCES: [(Precision, f64, Option<f64>); 4] = [
     (Precision::Fp32, 1e-5, Some(1e-5)),
     (Precision::Bf16x3, 1e-4, Some(1e-4)),
     (Precision::Bf16, 0.05, None),
+    (Precision::Wgmma, 0.05, None),
 ];
 
 fn files() -> Vec<PathBuf> {

@@ -32,8 +32,14 @@ use failure::{Answer, about};
 use handle::Handle;
 use queue::CudaQueue;
 
-/// The kernels.
+/// The kernels, for every device from [`CAPABILITY`] on.
 const PTX: &str = concat!(include_str!("../../ptx/autoencoder.sm80.ptx"), "\0");
+
+/// The kernels with instructions that devices of [`HOPPER`] have, and no others.
+const HOPPER_PTX: &str = concat!(include_str!("../../ptx/autoencoder.sm90a.ptx"), "\0");
+
+/// Compute capability of the H100 and H200.
+const HOPPER: (u32, u32) = (9, 0);
 
 /// Compute capability they are written for; later ones run them too.
 const CAPABILITY: (u32, u32) = (8, 0);
@@ -65,7 +71,11 @@ pub fn devices() -> Result<Vec<DeviceInfo>> {
 /// As [`devices`], and [`DeviceError::NoDevice`], [`DeviceError::TooOld`] for the device, [`DeviceError::OutOfMemory`].
 pub fn open(index: usize) -> Result<Arc<dyn Device>> {
     shim::load()?;
-    Ok(Arc::new(CudaDevice(Opened::new(index, PTX)?)))
+    Ok(Arc::new(CudaDevice(Opened::new(index, ptx_for)?)))
+}
+
+fn ptx_for(device: &DeviceInfo) -> &'static str {
+    if device.capability == HOPPER { HOPPER_PTX } else { PTX }
 }
 
 fn list() -> Result<Vec<DeviceInfo>> {
@@ -126,7 +136,7 @@ struct Function {
 unsafe impl Send for Function {}
 
 impl Opened {
-    fn new(index: usize, ptx: &str) -> Result<Arc<Self>> {
+    fn new(index: usize, ptx: fn(&DeviceInfo) -> &'static str) -> Result<Arc<Self>> {
         let devices = list()?;
         let found = devices.len();
         let info = devices.into_iter().nth(index).ok_or(DeviceError::NoDevice { wanted: index, found })?;
@@ -141,7 +151,7 @@ impl Opened {
         // The primary context, which all users of the device in one process share.
         let context = Context::new(device).or_failed()?;
         CurrentContext::set_current(&context).or_failed()?;
-        let module = load_module(ptx)?;
+        let module = load_module(ptx(&info))?;
         Ok(Arc::new(Self { info, functions: Mutex::default(), module, context }))
     }
 

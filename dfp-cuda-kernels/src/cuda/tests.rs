@@ -5,7 +5,7 @@ use std::thread;
 
 use super::fake::{self, Launched, THREADS, WORDS, install, install_none, with};
 use super::staging::HALF;
-use super::{CudaDevice, NEEDED, Opened, PTX, VERSION, list, shim};
+use super::{CudaDevice, HOPPER_PTX, NEEDED, Opened, PTX, VERSION, list, shim};
 use crate::device::{Device, DeviceError, Kernel, Launch, Memory, Queue};
 
 /// Two kernels, as far as the fake looks.
@@ -15,7 +15,7 @@ const ONE: Kernel = Kernel { name: "one", threads: THREADS, shared: 0 };
 const TWO: Kernel = Kernel { name: "two", threads: 64, shared: 100 << 10 };
 
 fn device() -> Arc<dyn Device> {
-    Arc::new(CudaDevice(Opened::new(0, TEXT).unwrap()))
+    Arc::new(CudaDevice(Opened::new(0, |_| TEXT).unwrap()))
 }
 
 fn launch(kernel: Kernel, blocks: u32, word: u64) -> Launch {
@@ -86,7 +86,7 @@ fn what_cannot_be_used_is_refused_in_words() {
     ];
     for (change, index, expected) in cases {
         let _fake = install(change);
-        let error = Opened::new(index, TEXT).map(drop).unwrap_err();
+        let error = Opened::new(index, |_| TEXT).map(drop).unwrap_err();
         assert_eq!(error.to_string(), expected);
         assert_eq!(with(|fake| fake.alive()), (0, 0), "{expected}");
     }
@@ -95,12 +95,12 @@ fn what_cannot_be_used_is_refused_in_words() {
 #[test]
 fn ptx_that_the_driver_refuses_comes_with_its_log() {
     let _fake = install(|_| {});
-    let error = Opened::new(0, "nonsense\0").map(drop).unwrap_err();
+    let error = Opened::new(0, |_| "nonsense\0").map(drop).unwrap_err();
     let expected =
         "cuModuleLoadDataEx: a PTX JIT compilation failed: ptxas fatal: nothing that is understood";
     assert_eq!(error.to_string(), expected);
     with(|fake| fake.faults.push(("cuModuleLoadDataEx", 0, 222)));
-    let error = Opened::new(0, TEXT).map(drop).unwrap_err();
+    let error = Opened::new(0, |_| TEXT).map(drop).unwrap_err();
     assert!(matches!(&error, DeviceError::TooOld { needed, .. } if needed == NEEDED), "{error}");
     assert_eq!(with(|fake| fake.alive()), (0, 0));
 }
@@ -108,8 +108,10 @@ fn ptx_that_the_driver_refuses_comes_with_its_log() {
 #[test]
 fn the_kernels_are_what_the_version_says() {
     assert!(PTX.contains(".version 9.0\n") && VERSION == (13, 0), "PTX 9.0 is that of CUDA 13.0");
-    assert!(PTX.contains(".target sm_80\n"));
-    assert_eq!(PTX.find('\0'), Some(PTX.len() - 1));
+    for (ptx, target) in [(PTX, ".target sm_80\n"), (HOPPER_PTX, ".target sm_90a\n")] {
+        assert!(ptx.contains(target) && ptx.contains(".version 9.0\n"));
+        assert_eq!(ptx.find('\0'), Some(ptx.len() - 1));
+    }
 }
 
 #[test]

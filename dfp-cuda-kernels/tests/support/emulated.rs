@@ -74,7 +74,7 @@ impl Emulated {
         let info = DeviceInfo {
             index: settings.index,
             name: "emulator".into(),
-            capability: (8, 0),
+            capability: (9, 0),
             multiprocessors: 2,
             memory: settings.memory,
             driver: None,
